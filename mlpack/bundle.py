@@ -1,0 +1,66 @@
+"""The bundle: the one thing from which every artifact is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from mlpack.files import sha256_of
+from mlpack.runtime.contract import Manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A manifest and the files that the manifest describes.
+
+    Attributes:
+        manifest: what it is.
+        tree: path to content, relative to a ``site-packages``: the generated package, its
+            runtime and data. Paths have forward slashes and are sorted where order matters.
+        lock: the production lock's text, as it stands in ``requirements.lock.txt``.
+        requires: the requirements that the wheel declares: ranges around the proved versions.
+        summary: one line for the wheel's metadata.
+        extra: dist-info entries of the user's own distribution in fallback (licences, entry
+            points), by path inside ``.dist-info``.
+    """
+
+    manifest: Manifest
+    tree: Mapping[str, bytes]
+    lock: str
+    requires: tuple[str, ...]
+    summary: str
+    extra: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the whole content."""
+        parts = [(name, self.tree[name]) for name in sorted(self.tree)]
+        parts += [(f"dist-info/{name}", self.extra[name]) for name in sorted(self.extra)]
+        parts += [("lock", self.lock.encode()), ("requires", "\n".join(self.requires).encode())]
+        return sha256_of([*parts, ("summary", self.summary.encode())])
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One finished artifact, as ``dist/build.json`` records it.
+
+    Attributes:
+        kind: ``wheel``, ``zip`` or ``image``.
+        file: its name in ``dist/``.
+        sha256: the digest of the file.
+        size: its size in bytes.
+        digest: an image's manifest digest, ``sha256:...``.
+        image: an image's name and tag, such as ``churn:1.2.0``.
+        config: the digest of an image's configuration: the id that an engine gives it.
+        unpacked: the size in bytes of an image's own layers, unpacked.
+    """
+
+    kind: str
+    file: str
+    sha256: str
+    size: int
+    digest: str | None = None
+    image: str | None = None
+    config: str | None = None
+    unpacked: int | None = None

@@ -1,0 +1,123 @@
+"""Files written whole or not at all, and their digests."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mlpack.errors import OutsideError
+
+_CHUNK = 1 << 20
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of `data` in lower-case hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's content in lower-case hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of(parts: Iterable[tuple[str, bytes]]) -> str:
+    """One digest over named parts, in the given order; no two lists of parts run together."""
+    digest = hashlib.sha256()
+    for name, data in parts:
+        encoded = name.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, a read-only one or a forbidden folder into a clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutsideError(
+                f"the disk is full, {path.name} was not written",
+                where=str(path),
+                hint="Free some space and run the same command again: nothing was left half-written.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise OutsideError(
+                f"may not write {path.name}: {os.strerror(error.errno)}", where=str(path)
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A temporary neighbour of `target` to write to, which replaces it when the block succeeds.
+
+    When the block fails, or the process is interrupted, the temporary is removed and
+    `target` stays as it was. With `folder` the neighbour is an empty folder.
+    """
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        stage = scratch / target.name
+        try:
+            if folder:
+                stage.mkdir()
+            yield stage
+            if folder and target.exists():
+                # A folder cannot be replaced in one step: move the old one aside first.
+                target.rename(scratch / "old")
+            stage.replace(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write(target: Path, data: bytes | str) -> None:
+    """Write a file whole or not at all. Text is UTF-8 with ``\\n`` line ends."""
+    content = data.encode() if isinstance(data, str) else data
+    with staged(target) as stage:
+        stage.write_bytes(content)
+
+
+def write_tree(root: Path, tree: Mapping[str, bytes]) -> None:
+    """Write files into `root`, an existing folder. Names are relative, with forward slashes.
+
+    Raises:
+        ValueError: a name is absolute or climbs out of `root`.
+    """
+    for name, data in tree.items():
+        path = root / contained(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def contained(name: str) -> str:
+    """`name` itself, if it is a relative path with forward slashes that stays inside its root.
+
+    Raises:
+        ValueError: it is absolute, empty, has ``..``, a back slash, a drive or a NUL.
+    """
+    parts = name.split("/")
+    if not name or "\\" in name or "\0" in name or ":" in parts[0] or any(
+        part in ("", ".", "..") for part in parts
+    ):
+        raise ValueError(f"{name!r} is not a path inside its root")
+    return name
+
+
+def read_text(path: Path) -> str | None:
+    """A file's text, or None where there is no such file. UTF-8, with or without a mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

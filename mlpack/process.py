@@ -1,0 +1,129 @@
+"""Other programs, run as processes from argument lists: there is no shell anywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mlpack.errors import OutsideError
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a process ended: its exit code and what it wrote."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Runner(Protocol):
+    """Runs a program to its end. Takes the place of `run` where a test wants another."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run `argv`; see `run`."""
+        ...
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a program to its end and return its exit code and output, whatever the code.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: the folder to run it in.
+        env: the whole environment; the present one if None.
+        stdin: text for its standard input; empty if None.
+        timeout: seconds after which it is killed.
+        on_line: called with each line of standard error as it comes.
+
+    Raises:
+        OutsideError: the program is not there, or took longer than `timeout`.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=os.name == "posix",
+        )
+    except FileNotFoundError as error:
+        raise OutsideError(f"the program {argv[0]!r} is not there") from error
+    except PermissionError as error:
+        raise OutsideError(f"may not run the program {argv[0]!r}") from error
+    lines: list[str] = []
+
+    def read_stderr() -> None:
+        assert process.stderr is not None  # noqa: S101 - it was opened as a pipe above
+        for line in process.stderr:
+            lines.append(line)
+            if on_line:
+                on_line(line.rstrip("\n"))
+
+    out: list[str] = []
+
+    def read_stdout() -> None:
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe above
+        out.append(process.stdout.read())
+
+    readers = [threading.Thread(target=read, daemon=True) for read in (read_stderr, read_stdout)]
+    for reader in readers:
+        reader.start()
+    try:
+        if process.stdin:
+            try:
+                process.stdin.write(stdin or "")
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # it ended without reading its input; its exit code tells
+        code = process.wait(timeout)
+    except subprocess.TimeoutExpired as error:
+        kill(process)
+        raise OutsideError(f"{Path(argv[0]).name} did not end within {timeout:g} s") from error
+    except BaseException:
+        kill(process)
+        raise
+    for reader in readers:
+        reader.join()
+    return Completed(tuple(argv), code, "".join(out), "".join(lines))
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a process, and its children where the system knows process groups."""
+    if os.name == "posix":
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it is gone already
+    else:
+        process.kill()
+    process.wait()
