@@ -171,13 +171,16 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     - ``probabilities``: float64 [rows, labels] (classification, if the original has them);
     - ``value``: float64 [rows, outputs] (regression).
 
-    A column may stand in `numbers` and in `codes` when the pipeline uses it both ways.
+    A column may stand in `numbers` and in `codes` when the pipeline uses it both ways. Those of
+    `texts` that stand in `lowercase` too are lowered with Python's ``str.lower`` before the graph:
+    ONNX lowers by the C library's locale, which differs from Python in some scripts.
     """
 
     format: int = FORMAT
     numbers: tuple[str, ...] = ()
     codes: tuple[Codes, ...] = ()
     texts: tuple[str, ...] = ()
+    lowercase: tuple[str, ...] = ()
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):

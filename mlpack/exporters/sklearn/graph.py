@@ -1,0 +1,214 @@
+"""A small builder of ONNX graphs in float64.
+
+The operators are those of the ONNX specification (https://onnx.ai/onnx/operators/), opset 21 and
+ai.onnx.ml 5, whose TreeEnsemble compares and sums in double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 21
+ML_OPSET = 5
+IR_VERSION = 10
+
+DOUBLE = TensorProto.DOUBLE
+FLOAT = TensorProto.FLOAT
+INT64 = TensorProto.INT64
+BOOL = TensorProto.BOOL
+STRING = TensorProto.STRING
+
+
+class Graph:
+    """A graph under construction. Tensors are known by name; every method returns a name."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: dict[str, onnx.ValueInfoProto] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._domains: dict[str, int] = {"": OPSET}
+        self._count = 0
+
+    def fresh(self, hint: str) -> str:
+        """A name that nothing has yet."""
+        self._count += 1
+        return f"{hint}_{self._count}"
+
+    def input(self, name: str, element: int, width: int) -> str:
+        """An input of the graph, [rows, width]; the same one when it is asked for again."""
+        if name not in self._inputs:
+            self._inputs[name] = helper.make_tensor_value_info(name, element, ["rows", width])
+        return name
+
+    def constant(self, value: NDArray[Any] | Sequence[Any] | float) -> str:
+        """A constant tensor; equal constants are stored once."""
+        array = np.asarray(value)
+        if array.dtype.kind in "UO":
+            payload = "\0".join(map(str, array.ravel())).encode()
+        else:
+            payload = np.ascontiguousarray(array).tobytes()
+        key = (str(array.dtype.kind) + str(array.dtype.itemsize), array.shape, payload)
+        if key not in self._constants:
+            name = self.fresh("c")
+            self._initializers[name] = numpy_helper.from_array(
+                array.astype(object) if array.dtype.kind == "U" else array, name
+            )
+            self._constants[key] = name
+        return self._constants[key]
+
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        *,
+        domain: str = "",
+        outputs: int = 1,
+        **attributes: Any,  # noqa: ANN401 - whatever the operator takes
+    ) -> str:
+        """Add a node; the name of its first output."""
+        return self.nodes(operator, inputs, domain=domain, outputs=outputs, **attributes)[0]
+
+    def nodes(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        *,
+        domain: str = "",
+        outputs: int = 1,
+        **attributes: Any,  # noqa: ANN401 - whatever the operator takes
+    ) -> list[str]:
+        """Add a node; the names of all its outputs."""
+        if domain and domain not in self._domains:
+            self._domains[domain] = ML_OPSET if domain == "ai.onnx.ml" else 1
+        names = [self.fresh(operator.lower()) for _ in range(outputs)]
+        self._nodes.append(
+            helper.make_node(operator, list(inputs), names, domain=domain, **attributes)
+        )
+        return names
+
+    def add(self, a: str, b: str) -> str:
+        """a + b."""
+        return self.node("Add", [a, b])
+
+    def subtract(self, a: str, b: str) -> str:
+        """a - b."""
+        return self.node("Sub", [a, b])
+
+    def multiply(self, a: str, b: str) -> str:
+        """a * b, element by element."""
+        return self.node("Mul", [a, b])
+
+    def divide(self, a: str, b: str) -> str:
+        """a / b."""
+        return self.node("Div", [a, b])
+
+    def matmul(self, a: str, b: str) -> str:
+        """The matrix product."""
+        return self.node("MatMul", [a, b])
+
+    def where(self, condition: str, a: str, b: str) -> str:
+        """a where the condition holds, else b."""
+        return self.node("Where", [condition, a, b])
+
+    def cast(self, a: str, element: int) -> str:
+        """`a` with other elements."""
+        return self.node("Cast", [a], to=element)
+
+    def concat(self, parts: Sequence[str]) -> str:
+        """Matrices side by side."""
+        return parts[0] if len(parts) == 1 else self.node("Concat", list(parts), axis=1)
+
+    def columns(self, a: str, indices: Sequence[int]) -> str:
+        """Some columns of a matrix, in the given order: [rows, len(indices)]."""
+        return self.node("Gather", [a, self.constant(np.array(indices, np.int64))], axis=1)
+
+    def reshape(self, a: str, shape: Sequence[int]) -> str:
+        """`a` in another shape; 0 keeps a dimension, -1 takes the rest."""
+        return self.node("Reshape", [a, self.constant(np.array(shape, np.int64))])
+
+    def argmax(self, a: str) -> str:
+        """Per row the first index of the largest element: int64 [rows]."""
+        return self.node("ArgMax", [a], axis=1, keepdims=0, select_last_index=0)
+
+    def not_finite(self, a: str, *, allow_nan: bool = False) -> str:
+        """Whether a row of a float64 matrix has an infinity (or a NaN, unless allowed): bool [rows]."""
+        axis = self.constant(np.array([1], np.int64))
+        if allow_nan:
+            infinite = self.cast(self.node("IsInf", [a]), FLOAT)
+            total = self.node("ReduceMax", [infinite, axis], keepdims=0)
+            return self.cast(total, BOOL)
+        # 0 * inf and 0 * NaN are NaN, and NaN survives a sum: three nodes, no branch.
+        zero = self.multiply(a, self.constant(np.float64(0)))
+        return self.node("IsNaN", [self.node("ReduceSum", [zero, axis], keepdims=0)])
+
+    def embed(self, model: onnx.ModelProto, inputs: dict[str, str]) -> dict[str, str]:
+        """Copy another graph in; its outputs' names here, by their names there."""
+        names = dict(inputs)
+
+        def local(name: str) -> str:
+            if name and name not in names:
+                names[name] = self.fresh("s")
+            return names.get(name, "")
+
+        for tensor in model.graph.initializer:
+            copy = onnx.TensorProto()
+            copy.CopyFrom(tensor)
+            copy.name = local(tensor.name)
+            self._initializers[copy.name] = copy
+        for node in model.graph.node:
+            copy_node = onnx.NodeProto()
+            copy_node.CopyFrom(node)
+            copy_node.name = ""
+            del copy_node.input[:], copy_node.output[:]
+            copy_node.input.extend(local(name) for name in node.input)
+            copy_node.output.extend(local(name) for name in node.output)
+            self._nodes.append(copy_node)
+        for used in model.opset_import:
+            if used.domain and used.domain not in self._domains:
+                self._domains[used.domain] = ML_OPSET if used.domain == "ai.onnx.ml" else used.version
+        return {output.name: names[output.name] for output in model.graph.output}
+
+    def build(self, outputs: Sequence[tuple[str, str, int, Sequence[str | int]]]) -> onnx.ModelProto:
+        """The finished model. Nodes and constants that no output needs are left out.
+
+        Args:
+            outputs: name to give, tensor, element type, shape.
+        """
+        nodes = list(self._nodes)
+        nodes += [helper.make_node("Identity", [tensor], [name]) for name, tensor, _, _ in outputs]
+        needed = {name for name, _, _, _ in outputs}
+        kept: list[onnx.NodeProto] = []
+        for node in reversed(nodes):
+            if needed.intersection(node.output):
+                kept.append(node)
+                needed.update(node.input)
+        kept.reverse()
+        for index, node in enumerate(kept):
+            node.name = f"{node.op_type}_{index}"
+        graph = helper.make_graph(
+            kept,
+            "pipeline",
+            [value for name, value in self._inputs.items() if name in needed],
+            [helper.make_tensor_value_info(name, kind, shape) for name, _, kind, shape in outputs],
+            [tensor for name, tensor in self._initializers.items() if name in needed],
+        )
+        domains = {node.domain for node in kept} | {""}
+        model = helper.make_model(
+            graph,
+            opset_imports=[
+                helper.make_opsetid(domain, version)
+                for domain, version in sorted(self._domains.items())
+                if domain in domains
+            ],
+            ir_version=IR_VERSION,
+            producer_name="mlpack",
+        )
+        onnx.checker.check_model(model)
+        return model

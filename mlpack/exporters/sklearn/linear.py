@@ -1,0 +1,141 @@
+"""Linear models. The arithmetic is that of ``sklearn/linear_model/_base.py``, in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    ElasticNet,
+    ElasticNetCV,
+    HuberRegressor,
+    Lasso,
+    LassoCV,
+    LassoLars,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Perceptron,
+    Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TheilSenRegressor,
+)
+from sklearn.svm import LinearSVC, LinearSVR
+
+from mlpack.exporters.sklearn.features import Context, Feature
+from mlpack.exporters.sklearn.graph import INT64
+from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
+from mlpack.ports import NotExportableError
+
+
+def _decision(path: str, step: Any, features: tuple[Feature, ...], context: Context) -> str:
+    """X @ coef.T + intercept: float64 [rows, outputs]."""
+    graph = context.graph
+    matrix = context.matrix(features, path)
+    context.refusals.append(graph.not_finite(matrix))
+    weights = np.atleast_2d(np.asarray(step.coef_, np.float64)).T
+    product = graph.matmul(matrix, graph.constant(np.ascontiguousarray(weights)))
+    intercept = np.asarray(step.intercept_, np.float64).reshape(1, -1)
+    return graph.add(product, graph.constant(intercept)) if intercept.any() else product
+
+
+def _label(decision: str, width: int, context: Context) -> str:
+    graph = context.graph
+    if width > 1:
+        return graph.argmax(decision)
+    above = graph.node("Greater", [decision, graph.constant(np.float64(0))])
+    return graph.reshape(graph.cast(above, INT64), [-1])
+
+
+def two_sided(positive: str, context: Context) -> str:
+    """[1 - p, p] for the probability p of the second class: float64 [rows, 2]."""
+    graph = context.graph
+    return graph.concat([graph.subtract(graph.constant(np.float64(1)), positive), positive])
+
+
+def _logistic(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    width = np.atleast_2d(step.coef_).shape[0]
+    decision = _decision(path, step, features, context)
+    graph = context.graph
+    if width == 1:
+        probabilities = two_sided(graph.node("Sigmoid", [decision]), context)
+    elif _one_versus_rest(step):
+        each = graph.node("Sigmoid", [decision])
+        axis = graph.constant(np.array([1], np.int64))
+        probabilities = graph.divide(each, graph.node("ReduceSum", [each, axis], keepdims=1))
+    else:
+        probabilities = graph.node("Softmax", [decision], axis=1)
+    return Outputs(label=_label(decision, width, context), probabilities=probabilities)
+
+
+def _one_versus_rest(step: Any) -> bool:
+    """Older releases let several classes be fitted one against the rest; newer ones never do."""
+    scheme = getattr(step, "multi_class", "deprecated")
+    return scheme == "ovr" or (
+        scheme in ("auto", "deprecated", "warn") and getattr(step, "solver", "") == "liblinear"
+    )
+
+
+def _sgd_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    if step.loss == "log_loss":
+        if len(step.classes_) > 2:  # noqa: PLR2004
+            raise NotExportableError(
+                path, f"{describe(step, 'loss')} with more than two classes has no exact graph yet"
+            )
+        return _logistic(path, step, features, context, walk)
+    if step.loss == "modified_huber":
+        raise NotExportableError(path, f"{describe(step, 'loss')} has no exact graph yet")
+    return _classifier(path, step, features, context, walk)
+
+
+def _classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    width = np.atleast_2d(step.coef_).shape[0]
+    return Outputs(label=_label(_decision(path, step, features, context), width, context))
+
+
+def _regressor(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    return Outputs(value=_decision(path, step, features, context))
+
+
+MODELS: Models = {
+    LogisticRegression: _logistic,
+    LogisticRegressionCV: _logistic,
+    SGDClassifier: _sgd_classifier,
+    Perceptron: _classifier,
+    RidgeClassifier: _classifier,
+    RidgeClassifierCV: _classifier,
+    LinearSVC: _classifier,
+    **dict.fromkeys(
+        (
+            ARDRegression,
+            BayesianRidge,
+            ElasticNet,
+            ElasticNetCV,
+            HuberRegressor,
+            Lasso,
+            LassoCV,
+            LassoLars,
+            LinearRegression,
+            LinearSVR,
+            Ridge,
+            RidgeCV,
+            SGDRegressor,
+            TheilSenRegressor,
+        ),
+        _regressor,
+    ),
+}

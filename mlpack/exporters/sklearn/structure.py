@@ -1,0 +1,134 @@
+"""Steps that hold other steps: pipelines, column transformers, unions, searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+)
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from mlpack.exporters.sklearn.features import Context, Feature
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
+from mlpack.ports import NotExportableError
+
+PASSTHROUGH = (None, "passthrough")
+
+
+def _pipeline_transform(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> tuple[Feature, ...]:
+    for name, inner in step.steps:
+        if inner not in PASSTHROUGH:
+            features = walk.transform(join(path, name), inner, features, context)
+    return features
+
+
+def _pipeline_predict(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    *before, (name, last) = step.steps
+    for inner_name, inner in before:
+        if inner not in PASSTHROUGH:
+            features = walk.transform(join(path, inner_name), inner, features, context)
+    return walk.predict(join(path, name), last, features, context)
+
+
+def _columns(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> tuple[Feature, ...]:
+    weights = step.transformer_weights or {}
+    made: list[Feature] = []
+    for name, inner, _ in step.transformers_:
+        # The fitted transformer knows which columns it took, whatever way they were named.
+        indices = step._transformer_to_input_indices.get(name, ())  # noqa: SLF001
+        if len(indices) == 0 or (isinstance(inner, str) and inner == "drop"):
+            continue
+        if name in weights:
+            raise NotExportableError(
+                join(path, name), "transformer_weights is not exported: leave it out"
+            )
+        chosen = tuple(features[index] for index in indices)
+        if isinstance(inner, str) and inner == "passthrough":
+            made.extend(chosen)
+        else:
+            made.extend(walk.transform(join(path, name), inner, chosen, context))
+    return tuple(made)
+
+
+def _union(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> tuple[Feature, ...]:
+    if step.transformer_weights:
+        raise NotExportableError(path, "transformer_weights is not exported: leave it out")
+    made: list[Feature] = []
+    for name, inner in step.transformer_list:
+        if inner in PASSTHROUGH:
+            made.extend(features)
+        elif inner != "drop":
+            made.extend(walk.transform(join(path, name), inner, features, context))
+    return tuple(made)
+
+
+def _search_transform(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> tuple[Feature, ...]:
+    return walk.transform(path, step.best_estimator_, features, context)
+
+
+def _search_predict(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    return walk.predict(path, step.best_estimator_, features, context)
+
+
+def _transformed_target(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    outputs = walk.predict(join(path, "regressor"), step.regressor_, features, context)
+    inverse = _INVERSES.get(step.inverse_func)
+    if inverse is None or step.transformer is not None or outputs.value is None:
+        known = ", ".join(f"np.{function.__name__}" for function in _INVERSES)
+        raise NotExportableError(
+            path, f"its inverse is not exported: use inverse_func with one of {known}"
+        )
+    return Outputs(value=inverse(outputs.value, context))
+
+
+def _expm1(value: str, context: Context) -> str:
+    # expm1(x) = 2 sinh(x/2) exp(x/2): exact near zero, where exp(x) - 1 is not.
+    graph = context.graph
+    half = graph.multiply(value, graph.constant(_HALF))
+    double_sinh = graph.multiply(graph.node("Sinh", [half]), graph.constant(_TWO))
+    return graph.multiply(double_sinh, graph.node("Exp", [half]))
+
+
+def _exp(value: str, context: Context) -> str:
+    return context.graph.node("Exp", [value])
+
+
+def _square(value: str, context: Context) -> str:
+    return context.graph.multiply(value, value)
+
+
+_HALF = np.float64(0.5)
+_TWO = np.float64(2.0)
+_INVERSES: dict[Any, Any] = {np.expm1: _expm1, np.exp: _exp, np.square: _square}
+
+TRANSFORMERS: Transformers = {
+    Pipeline: _pipeline_transform,
+    ColumnTransformer: _columns,
+    FeatureUnion: _union,
+    GridSearchCV: _search_transform,
+    RandomizedSearchCV: _search_transform,
+}
+MODELS: Models = {
+    Pipeline: _pipeline_predict,
+    GridSearchCV: _search_predict,
+    RandomizedSearchCV: _search_predict,
+    TransformedTargetRegressor: _transformed_target,
+}

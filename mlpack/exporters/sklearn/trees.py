@@ -1,0 +1,407 @@
+"""Trees, forests and boosting, in double, with the comparisons of the original.
+
+scikit-learn's trees compare float32 inputs with double thresholds; histogram boosting compares
+doubles. Both become ai.onnx.ml TreeEnsemble (version 5), whose thresholds and weights are double:
+https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeClassifier,
+    ExtraTreeRegressor,
+)
+
+from mlpack.exporters.sklearn.features import Context, Feature
+from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT, INT64
+from mlpack.exporters.sklearn.linear import two_sided
+from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
+from mlpack.ports import NotExportableError
+
+Array = NDArray[Any]
+BRANCH_LEQ = 0
+
+
+@dataclass
+class Ensemble:
+    """The attributes of a TreeEnsemble node, tree by tree."""
+
+    targets: int
+    features: list[int] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
+    missing_true: list[int] = field(default_factory=list)
+    true_ids: list[int] = field(default_factory=list)
+    true_leaf: list[int] = field(default_factory=list)
+    false_ids: list[int] = field(default_factory=list)
+    false_leaf: list[int] = field(default_factory=list)
+    leaf_targets: list[int] = field(default_factory=list)
+    leaf_weights: list[float] = field(default_factory=list)
+    roots: list[int] = field(default_factory=list)
+
+    def add(self, tree: Tree, weight: Array) -> None:
+        """Add a tree whose node i, if it is a leaf, adds `weight[i]` (float64 [targets]).
+
+        A leaf of this operator has one target, so a tree with several targets stands once for
+        each of them.
+        """
+        for target in range(self.targets):
+            self.add_one(tree, weight[:, target], target)
+
+    def add_one(self, tree: Tree, weight: Array, target: int) -> None:
+        """Add a tree whose leaves add to one target: `weight` is float64 [nodes]."""
+        inner = [i for i in range(len(tree.left)) if tree.left[i] >= 0]
+        first = len(self.features)
+        self.roots.append(first)
+        if not inner:
+            # A tree of one leaf: this operator wants a node, so both its branches say the same.
+            leaf = self._leaf(target, float(weight[0]))
+            self._node(0, 0.0, missing=False, true=(leaf, 1), false=(leaf, 1))
+            return
+        position = {node: first + index for index, node in enumerate(inner)}
+
+        def child(node: int) -> tuple[int, int]:
+            if node in position:
+                return position[node], 0
+            return self._leaf(target, float(weight[node])), 1
+
+        for node in inner:
+            self._node(
+                int(tree.feature[node]),
+                float(tree.threshold[node]),
+                missing=bool(tree.missing_left[node]),
+                true=child(int(tree.left[node])),
+                false=child(int(tree.right[node])),
+            )
+
+    def _leaf(self, target: int, weight: float) -> int:
+        self.leaf_targets.append(target)
+        self.leaf_weights.append(weight)
+        return len(self.leaf_targets) - 1
+
+    def _node(
+        self,
+        feature: int,
+        threshold: float,
+        *,
+        missing: bool,
+        true: tuple[int, int],
+        false: tuple[int, int],
+    ) -> None:
+        self.features.append(feature)
+        self.thresholds.append(threshold)
+        self.missing_true.append(int(missing))
+        self.true_ids.append(true[0])
+        self.true_leaf.append(true[1])
+        self.false_ids.append(false[0])
+        self.false_leaf.append(false[1])
+
+    def node(self, matrix: str, context: Context) -> str:
+        """The node in the graph: float64 [rows, targets], the sums over the trees."""
+        count = len(self.features)
+        return context.graph.node(
+            "TreeEnsemble",
+            [matrix],
+            domain="ai.onnx.ml",
+            n_targets=self.targets,
+            aggregate_function=1,  # SUM
+            post_transform=0,  # NONE
+            tree_roots=self.roots,
+            nodes_featureids=self.features,
+            nodes_modes=helper.make_tensor(
+                "modes", TensorProto.UINT8, [count], [BRANCH_LEQ] * count
+            ),
+            nodes_splits=helper.make_tensor("splits", TensorProto.DOUBLE, [count], self.thresholds),
+            nodes_missing_value_tracks_true=self.missing_true,
+            nodes_truenodeids=self.true_ids,
+            nodes_trueleafs=self.true_leaf,
+            nodes_falsenodeids=self.false_ids,
+            nodes_falseleafs=self.false_leaf,
+            leaf_targetids=self.leaf_targets,
+            leaf_weights=helper.make_tensor(
+                "weights", TensorProto.DOUBLE, [len(self.leaf_weights)], self.leaf_weights
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A binary tree as arrays over its nodes; ``left`` is negative at a leaf."""
+
+    left: Array
+    right: Array
+    feature: Array
+    threshold: Array
+    missing_left: Array
+
+
+def _sklearn_tree(estimator: Any) -> Tree:
+    tree = estimator.tree_
+    missing = getattr(tree, "missing_go_to_left", None)
+    return Tree(
+        left=tree.children_left,
+        right=tree.children_right,
+        feature=tree.feature,
+        threshold=tree.threshold,
+        missing_left=np.zeros(tree.node_count) if missing is None else missing,
+    )
+
+
+def _float32_matrix(
+    path: str,
+    features: tuple[Feature, ...],
+    trees: list[Tree],
+    context: Context,
+    *,
+    allow_nan: bool,
+) -> str:
+    """The input of scikit-learn's trees: rounded to float32, held in double."""
+    graph = context.graph
+    matrix = context.matrix(features, path)
+    rounded = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
+    # What float32 cannot hold became an infinity, which the original refuses too.
+    context.refusals.append(graph.not_finite(rounded, allow_nan=allow_nan))
+    _note_thresholds(features, trees, context)
+    return rounded
+
+
+def _note_thresholds(
+    features: tuple[Feature, ...], trees: list[Tree], context: Context
+) -> None:
+    for tree in trees:
+        for node in np.flatnonzero(np.asarray(tree.left) >= 0):
+            context.threshold(features[int(tree.feature[node])], float(tree.threshold[node]))
+
+
+def _takes_nan(estimator: Any) -> bool:
+    """Whether the original accepts NaN: the very question that it asks itself."""
+    ask = getattr(estimator, "_support_missing_values", None)
+    return bool(ask and ask(np.zeros((1, 1))))
+
+
+def _shares(estimator: Any) -> Array:
+    """Per node the share of each class: float64 [nodes, classes]; as DecisionTree.predict_proba."""
+    values = estimator.tree_.value[:, 0, :]
+    totals = values.sum(axis=1, keepdims=True)
+    return np.asarray(values / np.where(totals == 0, 1, totals))
+
+
+def _one_output(path: str, step: Any) -> None:
+    if getattr(step, "n_outputs_", 1) != 1:
+        raise NotExportableError(path, f"{describe(step)} with several outputs has no graph yet")
+
+
+def _tree_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    _one_output(path, step)
+    return _classify(path, [step], features, context, takes_nan=_takes_nan(step))
+
+
+def _forest_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    _one_output(path, step)
+    members = list(step.estimators_)
+    return _classify(path, members, features, context, takes_nan=_takes_nan(members[0]))
+
+
+def _classify(
+    path: str,
+    members: list[Any],
+    features: tuple[Feature, ...],
+    context: Context,
+    *,
+    takes_nan: bool,
+) -> Outputs:
+    trees = [_sklearn_tree(member) for member in members]
+    matrix = _float32_matrix(path, features, trees, context, allow_nan=takes_nan)
+    ensemble = Ensemble(targets=len(members[0].classes_))
+    for tree, member in zip(trees, members, strict=True):
+        ensemble.add(tree, _shares(member))
+    graph = context.graph
+    votes = ensemble.node(matrix, context)
+    if len(members) > 1:
+        votes = graph.divide(votes, graph.constant(np.float64(len(members))))
+    return Outputs(label=graph.argmax(votes), probabilities=votes)
+
+
+def _tree_regressor(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    _one_output(path, step)
+    return _regress(path, [step], features, context, takes_nan=_takes_nan(step))
+
+
+def _forest_regressor(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    _one_output(path, step)
+    members = list(step.estimators_)
+    return _regress(path, members, features, context, takes_nan=_takes_nan(members[0]))
+
+
+def _regress(
+    path: str,
+    members: list[Any],
+    features: tuple[Feature, ...],
+    context: Context,
+    *,
+    takes_nan: bool,
+) -> Outputs:
+    trees = [_sklearn_tree(member) for member in members]
+    matrix = _float32_matrix(path, features, trees, context, allow_nan=takes_nan)
+    ensemble = Ensemble(targets=1)
+    for tree, member in zip(trees, members, strict=True):
+        ensemble.add(tree, np.asarray(member.tree_.value[:, 0, :1], np.float64))
+    total = ensemble.node(matrix, context)
+    if len(members) > 1:
+        total = context.graph.divide(total, context.graph.constant(np.float64(len(members))))
+    return Outputs(value=total)
+
+
+def _gradient_raw(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context
+) -> tuple[str, int]:
+    """The raw scores of gradient boosting: float64 [rows, scores], and how many there are."""
+    stages = step.estimators_
+    trees = [[_sklearn_tree(member) for member in stage] for stage in stages]
+    matrix = _float32_matrix(
+        path, features, [tree for stage in trees for tree in stage], context, allow_nan=False
+    )
+    scores = stages.shape[1]
+    ensemble = Ensemble(targets=scores)
+    for stage, members in zip(trees, stages, strict=True):
+        for score, (tree, member) in enumerate(zip(stage, members, strict=True)):
+            leaf = np.asarray(member.tree_.value[:, 0, 0], np.float64) * step.learning_rate
+            ensemble.add_one(tree, leaf, score)
+    total = ensemble.node(matrix, context)
+    start = _gradient_start(path, step, scores)
+    return context.graph.add(total, context.graph.constant(start)), scores
+
+
+def _gradient_start(path: str, step: Any, scores: int) -> Array:
+    """The constant that boosting starts from: float64 [1, scores]."""
+    if isinstance(step.init_, str):
+        return np.zeros((1, scores))
+    if step.init is not None:
+        raise NotExportableError(
+            path, f"{describe(step, 'init')}: only its default start and 'zero' are exported"
+        )
+    zeros = np.zeros((1, step.n_features_in_), np.float32)
+    return np.asarray(step._raw_predict_init(zeros), np.float64).reshape(1, -1)  # noqa: SLF001
+
+
+def _gradient_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    if step.loss != "log_loss":
+        raise NotExportableError(path, f"{describe(step, 'loss')}: only log_loss is exported")
+    raw, scores = _gradient_raw(path, step, features, context)
+    graph = context.graph
+    if scores > 1:
+        return Outputs(
+            label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1)
+        )
+    above = graph.node("GreaterOrEqual", [raw, graph.constant(np.float64(0))])
+    return Outputs(
+        label=graph.reshape(graph.cast(above, INT64), [-1]),
+        probabilities=two_sided(graph.node("Sigmoid", [raw]), context),
+    )
+
+
+def _gradient_regressor(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    return Outputs(value=_gradient_raw(path, step, features, context)[0])
+
+
+def _hist_raw(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context
+) -> tuple[str, int]:
+    """The raw scores of histogram boosting: float64 [rows, scores], and how many there are."""
+    if step.is_categorical_ is not None and np.any(step.is_categorical_):
+        raise NotExportableError(
+            path,
+            f"{describe(step)} with categorical_features has no graph yet: encode the categories "
+            "by a step before it and leave categorical_features out",
+        )
+    scores = step.n_trees_per_iteration_
+    ensemble = Ensemble(targets=scores)
+    trees: list[Tree] = []
+    for stage in step._predictors:  # noqa: SLF001 - there is no public form of the trees
+        for score, predictor in enumerate(stage):
+            nodes = predictor.nodes
+            leaf = nodes["is_leaf"].astype(bool)
+            tree = Tree(
+                left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
+                right=nodes["right"].astype(np.int64),
+                feature=nodes["feature_idx"],
+                threshold=nodes["num_threshold"],
+                missing_left=nodes["missing_go_to_left"],
+            )
+            trees.append(tree)
+            ensemble.add_one(tree, nodes["value"], score)
+    matrix = context.matrix(features, path)
+    context.refusals.append(context.graph.not_finite(matrix, allow_nan=True))
+    _note_thresholds(features, trees, context)
+    start = np.asarray(step._baseline_prediction, np.float64).reshape(1, -1)  # noqa: SLF001
+    return context.graph.add(ensemble.node(matrix, context), context.graph.constant(start)), scores
+
+
+def _hist_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    raw, scores = _hist_raw(path, step, features, context)
+    graph = context.graph
+    if scores > 1:
+        return Outputs(
+            label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1)
+        )
+    above = graph.node("Greater", [raw, graph.constant(np.float64(0))])
+    return Outputs(
+        label=graph.reshape(graph.cast(above, INT64), [-1]),
+        probabilities=two_sided(graph.node("Sigmoid", [raw]), context),
+    )
+
+
+def _hist_regressor(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    raw, _ = _hist_raw(path, step, features, context)
+    if step.loss in ("poisson", "gamma"):
+        return Outputs(value=context.graph.node("Exp", [raw]))
+    return Outputs(value=raw)
+
+
+MODELS: Models = {
+    DecisionTreeClassifier: _tree_classifier,
+    ExtraTreeClassifier: _tree_classifier,
+    RandomForestClassifier: _forest_classifier,
+    ExtraTreesClassifier: _forest_classifier,
+    DecisionTreeRegressor: _tree_regressor,
+    ExtraTreeRegressor: _tree_regressor,
+    RandomForestRegressor: _forest_regressor,
+    ExtraTreesRegressor: _forest_regressor,
+    GradientBoostingClassifier: _gradient_classifier,
+    GradientBoostingRegressor: _gradient_regressor,
+    HistGradientBoostingClassifier: _hist_classifier,
+    HistGradientBoostingRegressor: _hist_regressor,
+}

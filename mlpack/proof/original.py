@@ -1,0 +1,94 @@
+"""What the original pipeline answers: for each row a value or a refusal."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack.proof.rows import Row
+from mlpack.runtime.contract import Signature
+from mlpack.runtime.frames import frame
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One side's answers. The entries of refused rows mean nothing.
+
+    Attributes:
+        refused: bool [rows].
+        labels: int64 [rows], indices into the signature's labels, or None.
+        numbers: float64 [rows, outputs]: probabilities or values, or None.
+    """
+
+    refused: Array
+    labels: Array | None
+    numbers: Array | None
+
+
+def ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:  # noqa: ANN401
+    """Ask the original, all rows at once and, where it raises, in halves down to single rows.
+
+    A prediction that is NaN or infinite cannot be told in JSON and counts as a refusal.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _ask(pipeline, signature, rows)
+
+
+def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
+    try:
+        answer = _predict(pipeline, signature, rows)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a pipeline may hold the user's own code, which raises anything
+        if len(rows) == 1:
+            return _refused(signature, pipeline)
+        middle = len(rows) // 2
+        halves = [_ask(pipeline, signature, part) for part in (rows[:middle], rows[middle:])]
+        return Outcomes(
+            refused=np.concatenate([half.refused for half in halves]),
+            labels=_join([half.labels for half in halves]),
+            numbers=_join([half.numbers for half in halves]),
+        )
+    return answer
+
+
+def _join(parts: Sequence[Array | None]) -> Array | None:
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if len(present) == len(parts) else None
+
+
+def has_probabilities(pipeline: Any) -> bool:  # noqa: ANN401
+    """Whether the pipeline's last step answers probabilities."""
+    return hasattr(pipeline, "predict_proba")
+
+
+def _refused(signature: Signature, pipeline: Any) -> Outcomes:
+    width = len(signature.labels) if signature.labels else signature.outputs[0].size
+    numbers = signature.task == "regression" or has_probabilities(pipeline)
+    return Outcomes(
+        refused=np.array([True]),
+        labels=np.zeros(1, np.int64) if signature.task == "classification" else None,
+        numbers=np.zeros((1, width)) if numbers else None,
+    )
+
+
+def _predict(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
+    table = frame(signature, rows)
+    if signature.task == "regression":
+        values = np.asarray(pipeline.predict(table), np.float64).reshape(len(rows), -1)
+        return Outcomes(refused=~np.isfinite(values).all(axis=1), labels=None, numbers=values)
+    index = {label: place for place, label in enumerate(signature.labels)}
+    said = np.asarray(pipeline.predict(table)).reshape(-1).tolist()
+    labels = np.array([index[label] for label in said], np.int64)
+    if not has_probabilities(pipeline):
+        return Outcomes(refused=np.zeros(len(rows), bool), labels=labels, numbers=None)
+    shares = np.asarray(pipeline.predict_proba(table), np.float64)
+    return Outcomes(refused=~np.isfinite(shares).all(axis=1), labels=labels, numbers=shares)

@@ -1,0 +1,147 @@
+"""Asks the original and the form that will serve the same rows, and reports where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlpack.export import Check, Exported, Parity, WorstRow
+from mlpack.proof.original import Array, Outcomes, ask
+from mlpack.proof.rows import Batch, Row
+from mlpack.runtime.contract import Signature
+from mlpack.runtime.predictions import Predictions
+from mlpack.runtime.session import Session
+
+SINGLY = 40
+"""So many rows of each kind are also asked one at a time: the server's shortest path."""
+
+WORST = 5
+
+
+def prove(
+    pipeline: Any,  # noqa: ANN401 - a fitted estimator
+    session: Session,
+    signature: Signature,
+    exported: Exported,
+    batches: Iterable[Batch],
+) -> tuple[Parity, tuple[WorstRow, ...]]:
+    """Compare both sides on every row.
+
+    Args:
+        pipeline: the original.
+        session: the form that will serve, through the very class that serves it.
+        signature: the columns and labels.
+        exported: what the session runs.
+        batches: the rows, kind by kind.
+
+    Returns:
+        The report, which has figures only, and the worst rows, for the author's eyes only.
+    """
+    checks: list[Check] = []
+    worst: list[WorstRow] = []
+    for batch in batches:
+        original = ask(pipeline, signature, batch.rows)
+        served = serve(session, batch.rows)
+        check, rows = compare(batch, original, served, signature, exported.tolerance)
+        checks.append(check)
+        worst.extend(rows)
+    parity = Parity(
+        equal=all(check.equal for check in checks),
+        form=exported.form,
+        tolerance=exported.tolerance,
+        checks=tuple(checks),
+        steps=exported.steps,
+    )
+    return parity, tuple(worst)
+
+
+def serve(session: Session, rows: Sequence[Row]) -> Outcomes:
+    """Ask the served form: all rows as columns, and the first of them again one by one."""
+    names = [column.name for column in session.signature.columns]
+    together = _outcomes(session.columns({name: [row[name] for row in rows] for name in names}))
+    singly = [_outcomes(session.rows([row])) for row in rows[:SINGLY]]
+    # The single answers take the place of the others: a difference between the two paths then
+    # shows as a difference from the original.
+    for index, one in enumerate(singly):
+        together.refused[index] = one.refused[0] or together.refused[index]
+        if one.refused[0]:
+            continue
+        if together.labels is not None and one.labels is not None:
+            together.labels[index] = one.labels[0]
+        if together.numbers is not None and one.numbers is not None:
+            together.numbers[index] = one.numbers[0]
+    return together
+
+
+def _outcomes(predictions: Predictions) -> Outcomes:
+    numbers = predictions.values if predictions.values is not None else predictions.probabilities
+    refused = predictions.refused
+    if numbers is not None:
+        refused = refused | ~np.isfinite(numbers).all(axis=1)
+    return Outcomes(
+        refused=refused,
+        labels=None if predictions.labels is None else np.array(predictions.labels),
+        numbers=None if numbers is None else np.array(numbers, np.float64),
+    )
+
+
+def compare(
+    batch: Batch, original: Outcomes, served: Outcomes, signature: Signature, tolerance: float
+) -> tuple[Check, list[WorstRow]]:
+    """Both sides' answers to one kind of rows, in aggregate, and the worst of the rows."""
+    outcome_wrong = original.refused != served.refused
+    both = ~original.refused & ~served.refused
+    labels_wrong = np.zeros(len(batch.rows), bool)
+    if original.labels is not None and served.labels is not None:
+        labels_wrong = both & (original.labels != served.labels)
+    elif (original.labels is None) != (served.labels is None):
+        outcome_wrong = np.ones(len(batch.rows), bool)
+    distance = np.zeros(len(batch.rows))
+    if original.numbers is not None and served.numbers is not None:
+        distance = _distance(original.numbers, served.numbers, signature) * both
+    elif (original.numbers is None) != (served.numbers is None):
+        outcome_wrong = np.ones(len(batch.rows), bool)
+    beyond = distance > tolerance
+    check = Check(
+        name=batch.name,
+        rows=len(batch.rows),
+        labels_wrong=int(labels_wrong.sum()),
+        outcomes_wrong=int(outcome_wrong.sum()),
+        refused=int((original.refused & served.refused).sum()),
+        largest=float(distance.max(initial=0.0)),
+        beyond=int(beyond.sum()),
+    )
+    wrong = np.flatnonzero(labels_wrong | outcome_wrong | beyond)
+    order = sorted(wrong.tolist(), key=lambda row: -distance[row])[:WORST]
+    rows = [
+        WorstRow(
+            check=batch.name,
+            row=batch.rows[row],
+            original=_told(original, row, signature),
+            served=_told(served, row, signature),
+        )
+        for row in order
+    ]
+    return check, rows
+
+
+def _distance(original: Array, served: Array, signature: Signature) -> Array:
+    """The largest difference per row: absolute of probabilities, relative of values."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(original - served)
+        if signature.task == "regression":
+            difference = difference / np.maximum(1.0, np.abs(original))
+    return np.asarray(np.nan_to_num(difference, nan=0.0, posinf=np.inf).max(axis=1, initial=0.0))
+
+
+def _told(outcomes: Outcomes, row: int, signature: Signature) -> str:
+    if outcomes.refused[row]:
+        return "refused"
+    parts = []
+    if outcomes.labels is not None:
+        parts.append(repr(signature.labels[int(outcomes.labels[row])]))
+    if outcomes.numbers is not None:
+        parts.append("[" + ", ".join(f"{number:.17g}" for number in outcomes.numbers[row]) + "]")
+    return " ".join(parts)

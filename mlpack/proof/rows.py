@@ -1,0 +1,171 @@
+"""Rows that could break an export. Made from real ones, the signature and the pipeline itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpack.runtime.contract import Column, Encoding, Signature
+
+Row = dict[str, Any]
+
+HELD_OUT = 20_000
+BASE = 25
+THRESHOLDS = 6_000
+SHUFFLED = 2_000
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+# Text that has fooled somebody: empty, blank, words for nothing, cases, scripts, control
+# characters, very long.
+STRINGS = (
+    "", " ", "nan", "NaN", "None", "null", "<NA>", "N/A", "0", "1", "true", "-1", "unknown", "#",
+    "##", "é", "É", "ß", "ẞ", "İstanbul", "ΣΊΣΥΦΟΣ", "日本語", "٣٤", "x²", "𝒳𝒴", "a\tb\nc", "naïve café",
+    "don't stop", "under_score", "a-b c_d", "\u200bzero\u200bwidth", "e\u0301", "word " * 200,
+    "x" * 3000,
+)  # fmt: skip
+
+NUMBERS = (
+    0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, -1e-300, 5e-324, 1e-7, 1e7, -1e7, 1e15, 2.0**53, 2.0**53 + 2,
+    1e30, -1e30, FLOAT32_MAX, -FLOAT32_MAX, math.nextafter(FLOAT32_MAX, math.inf), 3.5e38, -3.5e38,
+    1e100, -1e100, math.inf, -math.inf,
+)  # fmt: skip
+
+INTEGERS = (0, 1, -1, 2, 7, 100, -100, 2**31 - 1, 2**31, -(2**31), 2**53, -(2**53), 10**15)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one kind, with the name that the report gives them."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+def batches(
+    signature: Signature,
+    real: Sequence[Mapping[str, Any]],
+    thresholds: Mapping[str, Sequence[float]],
+    encoding: Encoding | None,
+    *,
+    real_name: str = "held-out",
+    seed: int = 0,
+) -> Iterator[Batch]:
+    """All the rows of a proof, kind by kind.
+
+    Args:
+        signature: the columns.
+        real: real rows, held out or from the sample; at least one.
+        thresholds: per raw number column the values at which a tree changes sides.
+        encoding: the encoding of the graph; its categories are all tried.
+        real_name: what the report calls the real rows.
+        seed: of the choice of rows.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a choice of test rows, no secret
+    names = [column.name for column in signature.columns]
+    rows: list[Row] = [{name: row.get(name) for name in names} for row in real]
+    yield Batch(real_name, tuple(rows[:HELD_OUT]))
+    base = rows if len(rows) <= BASE else chance.sample(rows, BASE)
+    yield Batch("each column missing", tuple(_missing(signature, base)))
+    strings = tuple(_strings(signature, base))
+    if strings:
+        yield Batch("unknown and odd strings", strings)
+    categories = tuple(_categories(signature, base, encoding))
+    if categories:
+        yield Batch("every category", categories)
+    numbers = tuple(_numbers(signature, base))
+    if numbers:
+        yield Batch("extreme numbers", numbers)
+    around = _around(signature, base, thresholds, chance)
+    if around:
+        yield Batch("around thresholds", tuple(around))
+    yield Batch("columns shuffled", tuple(_shuffled(names, rows, chance)))
+
+
+def _missing(signature: Signature, base: Sequence[Row]) -> Iterator[Row]:
+    for column in signature.columns:
+        for row in base:
+            yield {**row, column.name: None}
+    yield {column.name: None for column in signature.columns}
+
+
+def _strings(signature: Signature, base: Sequence[Row]) -> Iterator[Row]:
+    for column in signature.columns:
+        if column.type == "string":
+            for index, text in enumerate(STRINGS):
+                yield {**base[index % len(base)], column.name: text}
+                real = base[index % len(base)].get(column.name)
+                if isinstance(real, str):
+                    yield {**base[index % len(base)], column.name: real.swapcase()}
+                    yield {**base[index % len(base)], column.name: f" {real}"}
+
+
+def _categories(
+    signature: Signature, base: Sequence[Row], encoding: Encoding | None
+) -> Iterator[Row]:
+    known = {codes.column: codes.categories for codes in encoding.codes} if encoding else {}
+    for column in signature.columns:
+        values = [*known.get(column.name, ()), *(column.categories or ())]
+        for index, value in enumerate(dict.fromkeys(values)):
+            yield {**base[index % len(base)], column.name: value}
+
+
+def _numbers(signature: Signature, base: Sequence[Row]) -> Iterator[Row]:
+    for column in signature.columns:
+        for index, value in enumerate(_extremes(column)):
+            yield {**base[index % len(base)], column.name: value}
+
+
+def _extremes(column: Column) -> Sequence[Any]:
+    if column.type == "integer":
+        edges = [column.minimum, column.maximum]
+        return [*INTEGERS, *(int(e) + step for e in edges if e is not None for step in (-1, 0, 1))]
+    if column.type == "number":
+        edges = [float(e) for e in (column.minimum, column.maximum) if e is not None]
+        return [*NUMBERS, *(near for edge in edges for near in neighbours(edge))]
+    return [True, False] if column.type == "boolean" else []
+
+
+def neighbours(value: float) -> tuple[float, ...]:
+    """The value itself, the next doubles, and the values at which its float32 rounding changes."""
+    single = np.float32(value)
+    with np.errstate(over="ignore"):
+        below, above = np.nextafter(single, np.float32(-np.inf)), np.nextafter(single, np.float32(np.inf))
+    around = [value, math.nextafter(value, -math.inf), math.nextafter(value, math.inf)]
+    for other in (below, single, above):
+        if np.isfinite(other):
+            middle = (float(single) + float(other)) / 2
+            around += [float(other), middle]
+            around += [math.nextafter(middle, -math.inf), math.nextafter(middle, math.inf)]
+    return tuple(dict.fromkeys(around))
+
+
+def _around(
+    signature: Signature,
+    base: Sequence[Row],
+    thresholds: Mapping[str, Sequence[float]],
+    chance: random.Random,
+) -> list[Row]:
+    integers = {column.name for column in signature.columns if column.type == "integer"}
+    points: list[tuple[str, float | int]] = []
+    for column, values in sorted(thresholds.items()):
+        for value in values:
+            if column in integers:
+                points += [(column, math.floor(value) + step) for step in (-1, 0, 1, 2)]
+            else:
+                points += [(column, near) for near in neighbours(value)]
+    if len(points) > THRESHOLDS:
+        points = chance.sample(points, THRESHOLDS)
+    return [{**base[i % len(base)], name: value} for i, (name, value) in enumerate(points)]
+
+
+def _shuffled(names: Sequence[str], rows: Sequence[Row], chance: random.Random) -> Iterator[Row]:
+    count = min(max(len(rows) * 2, 50), SHUFFLED)
+    pools = {name: [row[name] for row in rows] for name in names}
+    for _ in range(count):
+        yield {name: chance.choice(pools[name]) for name in names}
