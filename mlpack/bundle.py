@@ -24,6 +24,7 @@ class Bundle:
         summary: one line for the wheel's metadata.
         extra: dist-info entries of the user's own distribution in fallback (licences, entry
             points), by path inside ``.dist-info``.
+        license: the SPDX expression of the project's licence, if it is known.
     """
 
     manifest: Manifest
@@ -32,6 +33,14 @@ class Bundle:
     requires: tuple[str, ...]
     summary: str
     extra: Mapping[str, bytes]
+    license: str | None = None
+
+    @property
+    def requires_python(self) -> str:
+        """The Pythons that can run it: a graph runs on any, a pickle only where it was made."""
+        if self.manifest.form == "onnx":
+            return ">=3.10"
+        return f"=={self.manifest.python}.*"
 
     @property
     def digest(self) -> str:
@@ -39,7 +48,27 @@ class Bundle:
         parts = [(name, self.tree[name]) for name in sorted(self.tree)]
         parts += [(f"dist-info/{name}", self.extra[name]) for name in sorted(self.extra)]
         parts += [("lock", self.lock.encode()), ("requires", "\n".join(self.requires).encode())]
-        return sha256_of([*parts, ("summary", self.summary.encode())])
+        parts += [("summary", self.summary.encode()), ("license", (self.license or "").encode())]
+        return sha256_of(parts)
+
+
+@dataclass(frozen=True)
+class UserPackage:
+    """The user's own package as its own build backend made it, for forms that need its code.
+
+    Attributes:
+        tree: path to content, relative to a ``site-packages``.
+        extra: licences and entry points, by path inside ``.dist-info``.
+        requires: its run-time requirements, as its metadata has them.
+        summary: its one-line description; may be empty.
+        license: its SPDX licence expression, if it states one.
+    """
+
+    tree: Mapping[str, bytes]
+    extra: Mapping[str, bytes]
+    requires: tuple[str, ...]
+    summary: str = ""
+    license: str | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,10 +1,46 @@
-"""The lock: what was decided, so that it is decided only once."""
+"""The lock: what was decided, so that it is decided only once.
+
+``mlpack.lock`` is TOML with a format version of its own::
+
+    format = 1
+    inputs = "6f1c..."
+    python = "3.11"
+    platforms = ["linux/amd64"]
+    resolver = "uv"
+    form = "onnx"
+    prod = "0a9d..."
+    dev = "77be..."
+
+    [base]
+    reference = "docker.io/library/python:3.11-slim"
+    digest = "sha256:1d3a..."
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import platform
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from mlpack import files
+from mlpack.errors import InputError
 from mlpack.runtime.contract import Form
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FORMAT = 1
+"""The version of the format of ``mlpack.lock`` that this mlpack writes, and the newest it reads."""
+
+_HEADER = "# Made by mlpack lock: commit it, do not edit it.\n"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -62,3 +98,93 @@ class Lock:
     prod: str
     dev: str
     base: BaseImage | None = None
+
+
+def with_base(lock: Lock, base: BaseImage | None) -> Lock:
+    """The same lock with another base image."""
+    return replace(lock, base=base)
+
+
+def dumps(lock: Lock) -> str:
+    """The text of ``mlpack.lock``: the same lock always gives the same bytes."""
+    lines = [
+        _HEADER + f"format = {FORMAT}",
+        f"inputs = {_toml(lock.inputs)}",
+        f"python = {_toml(lock.python)}",
+        f"platforms = {_toml(lock.platforms)}",
+        f"resolver = {_toml(lock.resolver)}",
+        f"form = {_toml(lock.form)}",
+        f"prod = {_toml(lock.prod)}",
+        f"dev = {_toml(lock.dev)}",
+    ]
+    if lock.base:
+        lines += [
+            "",
+            "[base]",
+            f"reference = {_toml(lock.base.reference)}",
+            f"digest = {_toml(lock.base.digest)}",
+        ]
+        if lock.base.layers:
+            lines.append(f"layers = {_toml(lock.base.layers)}")
+    return "\n".join(lines) + "\n"
+
+
+def loads(text: str, where: str = "mlpack.lock") -> Lock:
+    """The lock that a text of ``mlpack.lock`` holds.
+
+    Raises:
+        InputError: it is damaged, or a newer mlpack wrote it.
+    """
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _damaged(str(error), where) from error
+    version = table.pop("format", None)
+    if not isinstance(version, int):
+        raise _damaged("it has no format version", where)
+    if version > FORMAT:
+        raise InputError(
+            f"it has format {version}, and this mlpack reads up to format {FORMAT}",
+            where=where,
+            hint="Upgrade mlpack: pip install --upgrade mlpack-builder",
+        )
+    try:
+        return msgspec.convert(table, Lock)
+    except msgspec.ValidationError as error:
+        raise _damaged(str(error), where) from error
+
+
+def read(path: Path) -> Lock | None:
+    """The lock in a file, or None where there is no such file.
+
+    Raises:
+        InputError: it is damaged, or a newer mlpack wrote it.
+    """
+    try:
+        text = files.read_text(path)
+    except UnicodeDecodeError as error:
+        raise _damaged("it is not text", path.name) from error
+    return None if text is None else loads(text, path.name)
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Write ``mlpack.lock`` whole or not at all."""
+    files.write(path, dumps(lock))
+
+
+def this_platform() -> str:
+    """The machine that mlpack runs on, such as ``linux/amd64`` or ``darwin/arm64``."""
+    machine = platform.machine().lower()
+    return f"{platform.system().lower()}/{_MACHINES.get(machine, machine)}"
+
+
+def _damaged(reason: str, where: str) -> InputError:
+    hint = "Take it back from version control, or delete it and run: mlpack lock"
+    return InputError(f"the lock is damaged: {reason}", where=where, hint=hint)
+
+
+def _toml(value: str | tuple[str, ...]) -> str:
+    """A TOML string or array. JSON's escapes are TOML's, but for DEL, which JSON leaves alone."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

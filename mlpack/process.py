@@ -117,6 +117,13 @@ def run(
     return Completed(tuple(argv), code, "".join(out), "".join(lines))
 
 
+def become(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Go on as another program, with this one's terminal; where that cannot be, wait for it."""
+    if os.name == "posix":
+        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - an argument list, no shell
+    return subprocess.call(list(argv), env=dict(env))
+
+
 def kill(process: subprocess.Popen[str]) -> None:
     """End a process, and its children where the system knows process groups."""
     if os.name == "posix":

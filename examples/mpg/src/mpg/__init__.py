@@ -1,0 +1,1 @@
+"""The code of mpg: `data` loads what the pipeline of `pipeline` learns from."""

@@ -1,0 +1,1 @@
+"""The code of names: `data` loads what the pipeline of `pipeline` learns from."""

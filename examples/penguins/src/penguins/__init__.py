@@ -1,0 +1,1 @@
+"""The code of penguins: `data` loads what the pipeline of `pipeline` learns from."""

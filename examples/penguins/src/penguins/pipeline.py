@@ -1,0 +1,25 @@
+"""The pipeline: everything between raw columns and a prediction."""
+
+from typing import Any
+
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+STRINGS = ["island", "sex"]
+
+
+def build(config: dict[str, Any]) -> Pipeline:
+    """The pipeline, not yet fitted. Missing values are part of the data, so it fills them in."""
+    numbers = Pipeline([("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+    strings = Pipeline(
+        [
+            ("fill", SimpleImputer(strategy="most_frequent")),
+            ("encode", OneHotEncoder(handle_unknown="ignore")),
+        ]
+    )
+    columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("strings", strings, STRINGS)])
+    return Pipeline([("columns", columns), ("model", LogisticRegression(**config["model"]))])

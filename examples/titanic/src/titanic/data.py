@@ -1,0 +1,13 @@
+"""The data that the pipeline learns from."""
+
+from typing import Any
+
+import pandas as pd
+from bokeh_sampledata.titanic import data as passengers
+
+COLUMNS = ["name", "class", "age", "sex"]
+
+
+def load(config: dict[str, Any]) -> pd.DataFrame:
+    """One passenger a row: the raw columns, and the column that `config` names as the target."""
+    return passengers[[*COLUMNS, config["target"]]]

@@ -1,0 +1,71 @@
+"""Puts together what ``build``, ``serve`` and ``predict`` need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpack.cli import wiring
+from mlpack.cli.console import Console
+from mlpack.config import did_you_mean
+from mlpack.errors import InputError
+from mlpack.process import become, run
+from mlpack.project import Project
+from mlpack.usecases import build as build_use_case
+from mlpack.usecases.serve import command
+
+SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+def build(
+    project: Project,
+    console: Console,
+    *,
+    base: str | None,
+    only: tuple[str, ...],
+    locked: bool,
+    load_image: bool,
+) -> build_use_case.Result:
+    """See the command ``build``."""
+    for kind in only:
+        if kind not in build_use_case.KINDS:
+            raise InputError(
+                f"there is no artifact {kind!r}; there are {', '.join(build_use_case.KINDS)}",
+                where="--only",
+                hint=did_you_mean(kind, build_use_case.KINDS),
+            )
+    kinds = tuple(kind for kind in build_use_case.KINDS if not only or kind in only)
+    epoch = wiring.epoch()
+    return build_use_case.build(
+        project,
+        tools=wiring.Wiring(epoch=epoch, load_image=load_image),
+        runner=run,
+        reporter=console,
+        kinds=kinds,
+        base=base,
+        locked=locked,
+        epoch=epoch,
+    )
+
+
+def run_artifact(project: Project, console: Console, arguments: tuple[str, ...]) -> int:
+    """Become the artifact's own command; does not come back where that can be."""
+    made = command(
+        project,
+        arguments,
+        tools=wiring.Wiring(epoch=None),
+        runner=run,
+        reporter=console,
+    )
+    return become(made.argv, made.env)
+
+
+def predict(project: Project, console: Console, source: Path, output: Path) -> int:
+    """See the command ``predict``."""
+    for path in (source, output):
+        if path.suffix not in SUFFIXES and str(path) != "-":
+            raise InputError(
+                f"{path.name} is none of {', '.join(SUFFIXES)}", hint="The suffix says the format."
+            )
+    if not source.is_file():
+        raise InputError("there is no such file", where=str(source))
+    return run_artifact(project, console, ("predict", str(source), str(output)))

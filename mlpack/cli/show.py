@@ -1,0 +1,182 @@
+"""Shows what use cases return: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlpack.cli.console import Console
+from mlpack.export import Parity
+from mlpack.ports import Deployment
+from mlpack.usecases.build import Result
+from mlpack.usecases.deploy import Plan
+from mlpack.usecases.export import Proved
+from mlpack.usecases.install import InstallResult
+from mlpack.usecases.lock import LockResult
+from mlpack.usecases.train import Trained
+
+MEGABYTE = 1e6
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a use case
+    """A value as JSON holds it."""
+    return msgspec.to_builtins(
+        dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value,  # type: ignore[arg-type]
+        enc_hook=lambda other: str(other) if isinstance(other, Path) else NotImplemented,
+    )
+
+
+def as_json(console: Console, value: Any) -> None:  # noqa: ANN401
+    """A use case's value as JSON."""
+    console.json(plain(value))
+
+
+def trained(console: Console, result: Trained) -> None:
+    """The metrics of a training."""
+    console.table([(name, f"{value:.4g}") for name, value in result.metrics.items()])
+    console.say("Next: mlpack build")
+
+
+def locked(console: Console, result: LockResult) -> None:
+    """What a lock decided."""
+    if not result.resolved:
+        if result.dev:
+            console.say("Nothing changed: the lock stands.")
+        return
+    for change in result.changes[:40]:
+        console.note(f"{change.name} {change.before or '(new)'} → {change.after or '(gone)'}")
+    console.say(
+        f"Locked {result.prod} packages for production, {result.dev} for development. "
+        "Next: mlpack install"
+    )
+
+
+def installed(console: Console, result: InstallResult) -> None:
+    """What an installation changed."""
+    del result
+    console.say("The environment is what the lock says. Next: mlpack train")
+
+
+def parity(console: Console, report: Parity) -> None:
+    """The proof's table: figures only."""
+    rows = [
+        (
+            check.name,
+            f"{check.rows:,}",
+            f"{check.labels_wrong + check.outcomes_wrong + check.beyond:,}",
+            "exact" if check.largest == 0 else f"{check.largest:.1e}",
+            f"{check.refused:,}",
+            "equal" if check.equal else "DIFFERENT",
+        )
+        for check in report.checks
+    ]
+    console.table(
+        rows, ("rows", "asked", "different", "largest difference", "refused by both", "")
+    )
+
+
+def proof(console: Console, proved: Proved) -> None:
+    """What became of each step, the table, and the worst rows for the author's eyes."""
+    for step in proved.parity.steps:
+        told = f": {step.reason}" if step.reason else ""
+        console.say(f"  {step.form:<7} {step.path}{told}")
+    parity(console, proved.parity)
+    if proved.record.reason:
+        console.warn(f"the pipeline ships as Python: {proved.record.reason}")
+    for row in proved.worst:
+        console.say(f"  {row['check']}: {row['row']}")
+        console.say(f"    original {row['original']}")
+        console.say(f"    served   {row['served']}")
+
+
+def proof_json(console: Console, proved: Proved) -> None:
+    """The export's record and the proof's report."""
+    console.json(
+        {
+            "form": proved.record.form,
+            "reason": proved.record.reason,
+            "parity": plain(proved.parity),
+            "versions": proved.record.versions,
+        }
+    )
+
+
+def built(console: Console, result: Result) -> None:
+    """The artifacts, and what to type next."""
+    if result.proved is not None:
+        if result.proved.fresh:
+            proof(console, result.proved)
+        elif result.proved.record.reason:
+            console.warn(f"the pipeline ships as Python: {result.proved.record.reason}")
+    dist = result.built.dist.name
+    console.table(
+        [
+            (
+                artifact.kind,
+                f"{dist}/{artifact.file}",
+                f"{artifact.size / MEGABYTE:.1f} MB",
+                f"sha256:{artifact.sha256[:12]}",
+            )
+            for artifact in result.built.artifacts.values()
+        ]
+    )
+    if result.unchanged:
+        console.say("Nothing changed since the last build.")
+    wheel = result.built.artifacts.get("wheel")
+    image = result.built.artifacts.get("image")
+    following = ["mlpack serve"]
+    if image is not None and image.image:
+        following.append(f"docker run --rm -p 8080:8080 {image.image}")
+    elif wheel is not None:
+        following.append(f"pip install {dist}/{wheel.file}")
+    console.say(f"Next: {'   or: '.join(following)}")
+
+
+def build_json(console: Console, result: Result) -> None:
+    """What ``build.json`` says, and whether anything changed."""
+    console.json({**plain(result.built), "unchanged": result.unchanged})
+
+
+def deployed(console: Console, outcome: Deployment | Plan) -> None:
+    """What a deployment did, or would do."""
+    for action in outcome.actions:
+        mark = "+" if action.needed else "="
+        console.say(f"  {mark} {action.verb:<7} {action.what}  {action.detail}".rstrip())
+    if isinstance(outcome, Plan):
+        console.say("This is a plan: nothing was changed." if outcome.changes else "Up to date.")
+        return
+    console.say(f"Deployed to {outcome.reference}")
+    console.result(outcome.digest)
+
+
+def deployed_json(console: Console, outcome: Deployment | Plan) -> None:
+    """The actions, and where it is now."""
+    console.json(plain(outcome))
+
+
+def inspection(console: Console, found: Any) -> None:  # noqa: ANN401 - an Inspection
+    """What a project holds."""
+    facts = found.to_json()
+    remarks = facts.pop("remarks", [])
+    rows = []
+    for name, value in facts.items():
+        rows += _rows(name, value)
+    console.table(rows)
+    for remark in remarks:
+        fix = f"\n      {remark['fix']}" if remark.get("fix") else ""
+        console.say(f"  {remark['kind']}: {remark['what']}{fix}")
+
+
+def _rows(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+    if value in (None, [], {}, ""):
+        return [(name, "-")]
+    if isinstance(value, dict):
+        return [row for key, inner in value.items() for row in _rows(f"{name}.{key}", inner)]
+    if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return [(name, ", ".join(value))]
+        return [row for i, item in enumerate(value) for row in _rows(f"{name}.{i}", item)]
+    return [(name, str(value))]

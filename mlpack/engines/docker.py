@@ -1,0 +1,107 @@
+"""A Docker engine, through Docker's SDK: loads, saves and names images.
+
+The engine is the one that ``DOCKER_HOST`` and its companions name, else the local socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from mlpack.errors import InputError, OutsideError
+from mlpack.files import disk_errors
+
+_ASK_SECONDS = 3
+_WORK_SECONDS = 600
+
+Connect = Callable[[int], docker.DockerClient]
+"""Makes a client with a timeout in seconds; raises `DockerException` where it cannot."""
+
+
+def connect(env: Mapping[str, str]) -> Connect:
+    """Clients for the engine that `env` names."""
+
+    def client(timeout: int) -> docker.DockerClient:
+        return docker.from_env(timeout=timeout, environment=dict(env))
+
+    return client
+
+
+class DockerEngine:
+    """A container engine that speaks Docker's API."""
+
+    name = "docker"
+
+    def __init__(self, client: Connect) -> None:
+        self._connect = client
+
+    def available(self) -> bool:
+        """Whether it answers, within three seconds."""
+        try:
+            with self._client(_ASK_SECONDS) as client:
+                return bool(client.ping())
+        except OutsideError:
+            return False
+
+    def load(self, archive: Path) -> str:
+        """Load an image archive; the image's id, which is its configuration's digest.
+
+        Raises:
+            OutsideError: the engine does not answer, or refuses the archive.
+        """
+        with self._client(_WORK_SECONDS) as client, archive.open("rb") as stream:
+            images = client.images.load(stream)  # type: ignore[arg-type]
+        if not images:
+            raise OutsideError(f"the engine found no image in {archive.name}")
+        return str(images[0].id)
+
+    def image_id(self, name: str) -> str:
+        """The id of a local image.
+
+        Raises:
+            InputError: there is none called `name`.
+            OutsideError: the engine does not answer.
+        """
+        with self._client(_ASK_SECONDS) as client:
+            try:
+                return str(client.images.get(name).id)
+            except ImageNotFound:
+                raise InputError(
+                    f"the engine has no image called {name}", hint=f"Run: docker pull {name}"
+                ) from None
+
+    def save(self, name: str, into: Path) -> None:
+        """Write a local image as an archive, under its name.
+
+        Raises:
+            InputError: there is none called `name`.
+            OutsideError: the engine does not answer.
+        """
+        with self._client(_WORK_SECONDS) as client, disk_errors(into), into.open("wb") as out:
+            try:
+                image = client.images.get(name)
+            except ImageNotFound:
+                raise InputError(
+                    f"the engine has no image called {name}", hint=f"Run: docker pull {name}"
+                ) from None
+            for chunk in image.save(named=name):
+                out.write(chunk)
+
+    @contextmanager
+    def _client(self, timeout: int) -> Iterator[docker.DockerClient]:
+        try:
+            client = self._connect(timeout)
+            try:
+                yield client
+            finally:
+                client.close()
+        except (APIError, DockerException, requests.RequestException) as error:
+            raise OutsideError(
+                f"the Docker engine did not do it: {error}",
+                hint="Look at what docker version says, and at DOCKER_HOST.",
+            ) from error

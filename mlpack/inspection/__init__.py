@@ -1,0 +1,5 @@
+"""Static readers: what a folder holds, found without importing or unpickling anything."""
+
+from mlpack.inspection.folder import read
+
+__all__ = ["read"]

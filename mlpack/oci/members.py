@@ -1,0 +1,112 @@
+"""Tar archives read in place: members are found by name, and nothing is unpacked to a disk."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+from mlpack.errors import InputError
+from mlpack.files import contained
+from mlpack.oci.values import DOCUMENT_LIMIT, Opener
+
+_MEMBERS = 100_000
+
+
+def inside(name: str, path: Path) -> str:
+    """The name of a member of the archive at `path`, without ``./`` and a slash at its end.
+
+    Raises:
+        InputError: it leads out of the archive.
+    """
+    plain = name.removeprefix("./")
+    try:
+        return contained(plain.rstrip("/")) if plain not in ("", ".") else "."
+    except ValueError:
+        raise InputError(
+            f"{name[:200]!r} in the image archive leads outside", where=str(path)
+        ) from None
+
+
+class Members:
+    """The files of an archive by name; nothing is unpacked."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the table of contents.
+
+        Raises:
+            InputError: it is no tar, a compressed one, or a name in it leads outside.
+        """
+        self.path = path
+        self._found: dict[str, tuple[int, int]] = {}
+        links: dict[str, str] = {}
+        try:
+            with tarfile.open(path, "r:") as tar:
+                for count, member in enumerate(tar):
+                    if count > _MEMBERS:
+                        raise InputError("the image archive has too many files", where=str(path))
+                    name = inside(member.name, path)
+                    if member.isreg():
+                        self._found[name] = (member.offset_data, member.size)
+                    elif member.issym():
+                        links[name] = posixpath.join(posixpath.dirname(name), member.linkname)
+                    elif not member.isdir():
+                        raise InputError(
+                            f"{member.name!r} in the image archive is no plain file",
+                            where=str(path),
+                        )
+        except FileNotFoundError:
+            raise InputError("there is no such image archive", where=str(path)) from None
+        except (tarfile.TarError, IsADirectoryError, EOFError) as error:
+            raise InputError(
+                f"this is no image archive: {error}",
+                where=str(path),
+                hint="Make one with docker save -o FILE NAME (not compressed).",
+            ) from error
+        # Older engines write a layer that is there twice as a link to the other member.
+        for name, target in links.items():
+            if (found := self._found.get(posixpath.normpath(target))) is not None:
+                self._found[name] = found
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
+    def read(self, name: str) -> bytes:
+        """The small file `name`."""
+        with self.open(name) as stream:
+            return stream.read(DOCUMENT_LIMIT)
+
+    def open(self, name: str) -> BinaryIO:
+        """The file `name`, to be read in pieces."""
+        if name not in self._found:
+            raise InputError(f"the image archive has no {name[:200]}", where=str(self.path))
+        offset, size = self._found[name]
+        return io.BufferedReader(_Part(self.path, offset, size), 1 << 20)
+
+    def opener(self, name: str) -> Opener:
+        """What opens the file `name`."""
+        return lambda: self.open(name)
+
+
+class _Part(io.RawIOBase):
+    """A range of a file."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._stream = path.open("rb")
+        self._stream.seek(offset)
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -1,0 +1,147 @@
+"""``python -m churn``: serve, predict, health, info. What an artifact does by itself."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .contract import MANIFEST_FILE, SIGNATURE_FILE, ContractError, Manifest, Signature, read
+from .model import DATA, InvalidInputError, Model, ModelError
+from .predictions import label_key
+from .settings import Settings, SettingsError, from_environment
+
+_HEALTH_SECONDS = 3.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the process's exit code.
+
+    0 all went well, 1 a check said no, 2 a wrong command line, 3 a wrong input or a damaged
+    artifact, 4 something outside said no, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (ContractError, ModelError, SettingsError, InvalidInputError) as error:
+        return _fail(error, 3)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read stdout has enough; nothing is left to flush there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 4
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    package = (__package__ or "mlpack").partition(".")[0]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}", description="Serve a model, or predict with it."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="answer over HTTP until told to stop")
+    serve.add_argument("--host", help="the address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port (default 8080, 0 for any free one)")
+    serve.add_argument("--workers", type=_count, help="processes (default 1)")
+    serve.set_defaults(run=_serve)
+
+    predict = commands.add_parser("predict", help="add predictions to a CSV or JSON lines file")
+    predict.add_argument("source", type=Path, metavar="IN", help=".csv, .jsonl or .ndjson")
+    predict.add_argument("target", metavar="OUT", help="the file to write, - for stdout")
+    predict.add_argument(
+        "--skip-bad", action="store_true", help="leave the predictions of refused rows empty"
+    )
+    predict.set_defaults(run=_predict)
+
+    health = commands.add_parser("health", help="ask the server on this machine if it is ready")
+    health.add_argument("--port", type=int, help="the port (default as for serve)")
+    health.set_defaults(run=_health)
+
+    info = commands.add_parser("info", help="what this model is")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _fail(error: Exception | str, code: int) -> int:
+    sys.stderr.write(f"ERROR {error}\n")
+    return code
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = from_environment(
+        os.environ, host=options.host, port=options.port, workers=options.workers
+    )
+    # By name: uvicorn need not load to predict a file.
+    server = importlib.import_module(".server", __package__)
+    try:
+        code: int = server.serve(settings)
+    except server.ServerError as error:
+        return _fail(error, 4)
+    return code
+
+
+def _predict(options: argparse.Namespace) -> int:
+    batch = importlib.import_module(".batch", __package__)
+    try:
+        bad = batch.predict_file(Model(), options.source, options.target, skip_bad=options.skip_bad)
+    except batch.FileError as error:
+        return _fail(error, 3)
+    if bad:
+        sys.stderr.write(f"{bad} rows were refused: their predictions are empty\n")
+    return 0
+
+
+def _health(options: argparse.Namespace) -> int:
+    settings = from_environment(os.environ, port=options.port)
+    connection = http.client.HTTPConnection(
+        _reachable(settings), settings.port, timeout=_HEALTH_SECONDS
+    )
+    try:
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return _fail(f"no answer on port {settings.port}: {error}", 1)
+    finally:
+        connection.close()
+    return 0 if status == 200 else _fail(f"/readyz answered {status}", 1)
+
+
+def _reachable(settings: Settings) -> str:
+    """Where a server that listens on the settings' host can be asked on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+
+
+def _info(_options: argparse.Namespace) -> int:
+    manifest = read(DATA, MANIFEST_FILE, Manifest)
+    signature = read(DATA, SIGNATURE_FILE, Signature)
+    lines = [
+        f"{manifest.name} {manifest.version}",
+        f"form      {manifest.form}" + (f" ({manifest.reason})" if manifest.reason else ""),
+        f"task      {signature.task}",
+    ]
+    if signature.labels:
+        lines.append("labels    " + ", ".join(map(label_key, signature.labels)))
+    lines += [
+        f"sha256    {manifest.model.sha256}",
+        f"lock      {manifest.lock}",
+        "columns",
+        *(
+            f"  {column.name}: {column.type}{'' if column.nullable else ', required'}"
+            for column in signature.columns
+        ),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0

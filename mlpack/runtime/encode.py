@@ -1,0 +1,122 @@
+"""Turns clean values into the inputs of the core graph, as the contract's Encoding says.
+
+A missing text is sent as the empty string: texts have no marker of their own, so the exporter
+only makes a column a text where the original treats both alike or the column is not nullable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .contract import Category, Codes, Column, ColumnType, Encoding, Signature
+from .predictions import Refusal, shown
+from .values import Values, cells, fits
+
+Inputs = dict[str, np.ndarray]
+
+
+class Lookup(dict[Any, int]):
+    """From a value to its code; any other value has the code ``len(categories)``."""
+
+    __slots__ = ("unknown",)
+
+    def __init__(self, categories: Sequence[Category], kind: ColumnType) -> None:
+        # Clean values have the column's type, so a category of another type can never be met:
+        # leaving it out keeps True and 1 apart, which a dict would take for one key.
+        super().__init__(
+            (category, code) for code, category in enumerate(categories) if fits(category, kind)
+        )
+        self.unknown = len(categories)
+        self[None] = len(categories) + 1
+
+    def __missing__(self, key: object) -> int:
+        return self.unknown
+
+
+class _Coded:
+    """One column of codes: where its value stands and what it becomes."""
+
+    __slots__ = ("expected", "index", "lookup", "name", "refuse")
+
+    def __init__(self, codes: Codes, index: int, column: Column) -> None:
+        self.name = codes.column
+        self.index = index
+        self.lookup = Lookup(codes.categories, column.type)
+        self.refuse = codes.refuse_unknown
+        some = ", ".join(shown(category) for category in codes.categories[:10])
+        self.expected = f"one of {some}" + (" ..." if len(codes.categories) > 10 else "")
+
+
+class Encoder:
+    """An Encoding compiled for one signature. Has no state: safe to use from several threads."""
+
+    def __init__(self, signature: Signature, encoding: Encoding) -> None:
+        place = {column.name: index for index, column in enumerate(signature.columns)}
+        self._numbers = tuple(place[name] for name in encoding.numbers)
+        self._codes = tuple(
+            _Coded(codes, place[codes.column], signature.columns[place[codes.column]])
+            for codes in encoding.codes
+        )
+        self._plan = tuple((coded.index, coded.lookup) for coded in self._codes)
+        self._refusing = tuple(
+            (place, coded) for place, coded in enumerate(self._codes) if coded.refuse
+        )
+        self._texts = tuple(
+            (f"text_{i}", place[name], name in encoding.lowercase)
+            for i, name in enumerate(encoding.texts)
+        )
+
+    def one(self, values: Sequence[Any]) -> tuple[Inputs, tuple[Refusal, ...]]:
+        """The inputs for one row of clean values, in the signature's order."""
+        inputs: Inputs = {}
+        refusals: tuple[Refusal, ...] = ()
+        if self._numbers:
+            # numpy turns None into NaN and booleans into 0 and 1.
+            inputs["numbers"] = np.array([[values[i] for i in self._numbers]], dtype=np.float64)
+        if self._plan:
+            codes = [lookup[values[i]] for i, lookup in self._plan]
+            inputs["codes"] = np.array([codes], dtype=np.int64)
+            for place, coded in self._refusing:
+                if codes[place] == coded.lookup.unknown:
+                    got = shown(values[coded.index])
+                    refusals = (*refusals, Refusal(0, coded.name, coded.expected, got))
+        for name, index, lower in self._texts:
+            value = values[index] or ""
+            inputs[name] = np.array([[value.lower() if lower else value]], dtype=object)
+        return inputs, refusals
+
+    def many(self, columns: Sequence[Values], rows: int) -> tuple[Inputs, tuple[Refusal, ...]]:
+        """The inputs for clean columns, in the signature's order."""
+        inputs: Inputs = {}
+        refusals: list[Refusal] = []
+        if self._numbers:
+            numbers = np.empty((rows, len(self._numbers)), dtype=np.float64)
+            for place, index in enumerate(self._numbers):
+                numbers[:, place] = _floats(columns[index])
+            inputs["numbers"] = numbers
+        if self._codes:
+            codes = np.empty((rows, len(self._codes)), dtype=np.int64)
+            for place, coded in enumerate(self._codes):
+                values = cells(columns[coded.index])
+                codes[:, place] = np.fromiter(
+                    map(coded.lookup.__getitem__, values), dtype=np.int64, count=rows
+                )
+                if coded.refuse:
+                    refusals += [
+                        Refusal(row, coded.name, coded.expected, shown(values[row]))
+                        for row in np.flatnonzero(codes[:, place] == coded.lookup.unknown).tolist()
+                    ]
+            inputs["codes"] = codes
+        for name, index, lower in self._texts:
+            text = np.empty((rows, 1), dtype=object)
+            texts = [value or "" for value in cells(columns[index])]
+            text[:, 0] = [value.lower() for value in texts] if lower else texts
+            inputs[name] = text
+        return inputs, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+
+def _floats(values: Values) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)

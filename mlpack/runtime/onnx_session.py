@@ -1,0 +1,83 @@
+"""Runs the core graph with ONNX Runtime, on one thread of its own: for one row, more are slower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from .contract import ENCODING_FILE, Encoding, Signature, read
+from .encode import Encoder, Inputs
+from .predictions import Predictions, Refusal
+from .values import Values
+
+ACCEPTED = "a row that the original pipeline accepts"
+RAISES = "values for which it raises"
+
+
+class OnnxEngine:
+    """The core graph and its encoding. ONNX Runtime sessions are safe across threads.
+
+    Args:
+        model: the graph's bytes.
+        encoding: how rows become its inputs.
+        signature: what the pipeline learned.
+    """
+
+    blocking = False
+
+    def __init__(self, model: bytes, encoding: Encoding, signature: Signature) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._graph = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._encoder = Encoder(signature, encoding)
+        self._names = [output.name for output in self._graph.get_outputs()]
+        place = {name: index for index, name in enumerate(self._names)}
+        self._refused = place.get("refused")
+        self._label = place.get("label")
+        self._probabilities = place.get("probabilities")
+        self._value = place.get("value")
+
+    def one(self, values: Sequence[Any]) -> Predictions:
+        """The prediction for one row of clean values, in the signature's order."""
+        inputs, refusals = self._encoder.one(values)
+        return self._run(inputs, 1, refusals)
+
+    def many(self, columns: Sequence[Values], rows: int) -> Predictions:
+        """The predictions for clean columns, in the signature's order."""
+        inputs, refusals = self._encoder.many(columns, rows)
+        return self._run(inputs, rows, refusals)
+
+    def _run(self, inputs: Inputs, rows: int, refusals: tuple[Refusal, ...]) -> Predictions:
+        outputs = self._graph.run(self._names, inputs)
+        if self._refused is not None and outputs[self._refused].any():
+            told = {refusal.row for refusal in refusals}
+            own = [
+                Refusal(row, None, ACCEPTED, RAISES)
+                for row in np.flatnonzero(outputs[self._refused]).tolist()
+                if row not in told
+            ]
+            refusals = tuple(sorted((*refusals, *own), key=lambda refusal: refusal.row))
+        return Predictions(
+            rows,
+            None if self._label is None else outputs[self._label],
+            None if self._probabilities is None else outputs[self._probabilities],
+            None if self._value is None else outputs[self._value],
+            refusals,
+        )
+
+
+def load(folder: Path, model: bytes, signature: Signature) -> OnnxEngine:
+    """The engine for a data folder and its model's bytes, which somebody verified.
+
+    Raises:
+        ContractError: the encoding is missing or damaged.
+    """
+    return OnnxEngine(model, read(folder, ENCODING_FILE, Encoding), signature)

@@ -1,0 +1,331 @@
+"""The OpenAPI 3.1 document of a model, made at build time from its signature and schema.
+
+What the author demands is a constraint; what training observed is only described. Examples are
+made up from the signature: no real row ever enters a document.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .contract import Category, Column, Constraint, Manifest, Schema, Signature
+from .predictions import label_key
+
+_NONE = Constraint()
+_PROBLEMS = {
+    "400": "The body is not what its content type says.",
+    "401": "An API key is needed.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large, or has too many rows.",
+    "415": "The content type is not supported.",
+    "422": "Some values cannot be accepted: each is named.",
+    "500": "The server failed; its log tells why, under the request id.",
+    "503": "The server is busy; try again after the time that Retry-After says.",
+}
+
+
+def document(manifest: Manifest, signature: Signature, schema: Schema) -> dict[str, Any]:
+    """The OpenAPI document.
+
+    Args:
+        manifest: names the model and its version.
+        signature: what the pipeline learned.
+        schema: what the author demands.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": manifest.name,
+            "version": manifest.version,
+            "description": _about(signature),
+        },
+        "paths": {
+            "/predict": {"post": _predict(signature, schema)},
+            "/livez": {"get": _probe("live", "The process answers.")},
+            "/readyz": {"get": _probe("ready", "The model is loaded, verified and warm.")},
+            "/metrics": {"get": _metrics()},
+        },
+        # Keys are optional: the server may have been started without any.
+        "security": [{}, {"bearer": []}, {"key": []}],
+        "components": {
+            "schemas": _schemas(signature, schema),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+            "headers": {
+                "RequestId": {
+                    "description": "The request's X-Request-Id, or one made up for it.",
+                    "schema": {"type": "string"},
+                }
+            },
+        },
+    }
+
+
+def example(signature: Signature, schema: Schema) -> dict[str, Any]:
+    """One row made up from the signature: the middle of what was observed, the first category."""
+    row = {}
+    for column in signature.columns:
+        constraint = schema.columns.get(column.name, _NONE)
+        value = _made_up(column, constraint)
+        if value is not None or not _nullable(column, constraint):
+            row[column.name] = value
+    return row
+
+
+def _about(signature: Signature) -> str:
+    what = f" of {signature.target}" if signature.target else ""
+    kind = "Classification" if signature.task == "classification" else "Regression"
+    labels = ", ".join(label_key(label) for label in signature.labels)
+    return f"{kind}{what}." + (f" Labels: {labels}." if labels else "")
+
+
+def _schemas(signature: Signature, schema: Schema) -> dict[str, Any]:
+    constraints = {
+        column.name: schema.columns.get(column.name, _NONE) for column in signature.columns
+    }
+    return {
+        "Row": {
+            "type": "object",
+            "properties": {
+                column.name: _column(column, constraints[column.name])
+                for column in signature.columns
+            },
+            "required": [
+                column.name
+                for column in signature.columns
+                if not _nullable(column, constraints[column.name])
+            ],
+            "additionalProperties": False,
+            "examples": [example(signature, schema)],
+        },
+        "Rows": {
+            "type": "object",
+            "properties": {
+                "instances": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"$ref": "#/components/schemas/Row"},
+                }
+            },
+            "required": ["instances"],
+            "additionalProperties": False,
+        },
+        "Prediction": _prediction(signature),
+        "Predictions": {
+            "type": "object",
+            "properties": {
+                "predictions": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Prediction"},
+                },
+                "model": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+                    "required": ["name", "version"],
+                },
+            },
+            "required": ["predictions", "model"],
+        },
+        "Problem": _problem(),
+    }
+
+
+def _nullable(column: Column, constraint: Constraint) -> bool:
+    return column.nullable and not constraint.required
+
+
+def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
+    nullable = _nullable(column, constraint)
+    result: dict[str, Any] = {"type": [column.type, "null"] if nullable else column.type}
+    if column.type == "integer":
+        result["format"] = "int64"
+    if column.type in ("number", "integer"):
+        if constraint.minimum is not None:
+            result["minimum"] = constraint.minimum
+        if constraint.maximum is not None:
+            result["maximum"] = constraint.maximum
+    if constraint.categories is not None:
+        result["enum"] = [*constraint.categories, *([None] if nullable else [])]
+    if constraint.pattern is not None:
+        result["pattern"] = f"^(?:{constraint.pattern})$"
+    description = " ".join(filter(None, (constraint.description, _observed(column))))
+    if description:
+        result["description"] = description
+    return result
+
+
+def _observed(column: Column) -> str:
+    """What training saw, in a sentence; it constrains nothing."""
+    if column.type in ("number", "integer") and None not in (column.minimum, column.maximum):
+        return f"Observed {column.minimum} to {column.maximum}."
+    if column.categories:
+        some = ", ".join(label_key(category) for category in column.categories[:20])
+        return f"Observed: {some}{' ...' if len(column.categories) > 20 else ''}."
+    return ""
+
+
+def _made_up(column: Column, constraint: Constraint) -> Category | None:
+    choices = constraint.categories or column.categories or ()
+    for choice in choices:
+        text = isinstance(choice, str) and constraint.pattern is not None
+        if not text or re.fullmatch(constraint.pattern or "", str(choice)):
+            return choice
+    if column.type == "boolean":
+        return True
+    if column.type == "string":
+        made = "text"
+        fits = constraint.pattern is None or re.fullmatch(constraint.pattern, made)
+        return made if fits else None
+    bounds = [b for b in (column.minimum, column.maximum) if b is not None]
+    middle = float(f"{sum(bounds) / len(bounds):.4g}") if bounds else 1.0
+    if constraint.minimum is not None:
+        middle = max(middle, constraint.minimum)
+    if constraint.maximum is not None:
+        middle = min(middle, constraint.maximum)
+    return int(middle) if column.type == "integer" else middle
+
+
+def _prediction(signature: Signature) -> dict[str, Any]:
+    if signature.task == "regression":
+        size = next((output.size for output in signature.outputs if output.name == "value"), 1)
+        number = {"type": ["number", "null"], "description": "null where it is not finite"}
+        value = (
+            number
+            if size == 1
+            else {
+                "type": "array",
+                "items": number,
+                "minItems": size,
+                "maxItems": size,
+            }
+        )
+        return {"type": "object", "properties": {"value": value}, "required": ["value"]}
+    properties: dict[str, Any] = {"label": {"enum": list(signature.labels)}}
+    required = ["label"]
+    if any(output.name == "probabilities" for output in signature.outputs):
+        keys = [label_key(label) for label in signature.labels]
+        number = {"type": ["number", "null"]}
+        properties["probabilities"] = {
+            "type": "object",
+            "properties": dict.fromkeys(keys, number),
+            "required": keys,
+            "additionalProperties": False,
+        }
+        required.append("probabilities")
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _problem() -> dict[str, Any]:
+    text = {"type": "string"}
+    error = {
+        "type": "object",
+        "properties": {
+            "row": {"type": "integer", "description": "its place in the request, from 0"},
+            "column": {"type": ["string", "null"]},
+            "expected": text,
+            "got": text,
+        },
+        "required": ["row", "column", "expected", "got"],
+    }
+    return {
+        "type": "object",
+        "description": "RFC 9457",
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": {"type": "integer"},
+            "detail": text,
+            "request_id": text,
+            "errors": {"type": "array", "items": error, "maxItems": 100},
+        },
+        "required": ["type", "title", "status", "detail", "request_id"],
+    }
+
+
+def _predict(signature: Signature, schema: Schema) -> dict[str, Any]:
+    row = example(signature, schema)
+    header = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    text = {"schema": {"type": "string"}}
+    responses: dict[str, Any] = {
+        "200": {
+            "description": "One prediction per row, in order.",
+            "headers": header,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/Predictions"}},
+                "text/csv": text,
+                "application/x-ndjson": text,
+            },
+        }
+    }
+    for status, description in _PROBLEMS.items():
+        responses[status] = {
+            "description": description,
+            "headers": header,
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+    return {
+        "operationId": "predict",
+        "summary": "Predict one row, or the rows in `instances`.",
+        "description": "An absent key and null both mean a missing value.",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "anyOf": [
+                            {"$ref": "#/components/schemas/Row"},
+                            {"$ref": "#/components/schemas/Rows"},
+                        ]
+                    },
+                    "examples": {
+                        "one row": {"value": row},
+                        "several rows": {"value": {"instances": [row, row]}},
+                    },
+                },
+                "text/csv": text,
+                "application/x-ndjson": text,
+            },
+        },
+        "responses": responses,
+    }
+
+
+def _probe(name: str, description: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": description,
+        "security": [{}],
+        "responses": {
+            "200": {
+                "description": description,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {"status": {"type": "string"}},
+                            "required": ["status"],
+                        }
+                    }
+                },
+            }
+        },
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    return {
+        "operationId": "metrics",
+        "summary": "Figures for Prometheus.",
+        "responses": {
+            "200": {
+                "description": "The text exposition format.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+            "401": {"description": _PROBLEMS["401"]},
+        },
+    }

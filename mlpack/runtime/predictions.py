@@ -1,0 +1,114 @@
+"""What comes out of a model: predictions as arrays, refusals by row, and their JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from .contract import Category, Signature
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One reason why a row gets no prediction.
+
+    Attributes:
+        row: the row's place in the request, from 0.
+        column: the column at fault; None where it is the row as a whole.
+        expected: what would have been accepted, in words.
+        got: what came, shortened.
+    """
+
+    row: int
+    column: str | None
+    expected: str
+    got: str
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """The answers for a batch of rows. The entries of refused rows are undefined.
+
+    Attributes:
+        rows: how many rows were asked for.
+        labels: int64 [rows], indices into the signature's labels; None for a regression.
+        probabilities: float64 [rows, labels], or None where the model has none.
+        values: float64 [rows, outputs] of a regression, or None.
+        refusals: the rows that the original pipeline would refuse, and why.
+    """
+
+    rows: int
+    labels: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    values: np.ndarray | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def refused(self) -> np.ndarray:
+        """Bool [rows]: true where a row was refused."""
+        mask = np.zeros(self.rows, dtype=np.bool_)
+        for refusal in self.refusals:
+            mask[refusal.row] = True
+        return mask
+
+
+def label_key(label: Category) -> str:
+    """A label as a key of a JSON object: ``true`` for True, ``1`` for 1."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    return str(label)
+
+
+def shown(value: object) -> str:
+    """A value for a message, at most 60 characters of it."""
+    if value is None:
+        return "missing"
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > 57:
+        text = text[:57] + "..."
+    if isinstance(value, str):
+        # Control characters and lone surrogates must not reach a log or a JSON encoder.
+        return '"' + text.encode("unicode_escape").decode("ascii") + '"'
+    return text
+
+
+class Answers:
+    """Turns predictions into the plain values that JSON, CSV and Python get."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.labels = signature.labels
+        self.keys = tuple(label_key(label) for label in signature.labels)
+
+    def objects(self, predictions: Predictions) -> list[dict[str, Any]]:
+        """One object per row: ``{"label": ..., "probabilities": {...}}`` or ``{"value": ...}``."""
+        if predictions.labels is not None:
+            names = self.labels
+            labels = predictions.labels.tolist()
+            if predictions.probabilities is None:
+                return [{"label": names[index]} for index in labels]
+            keys = self.keys
+            return [
+                {"label": names[index], "probabilities": dict(zip(keys, row, strict=True))}
+                for index, row in zip(labels, predictions.probabilities.tolist(), strict=True)
+            ]
+        return [{"value": value} for value in self.plain(predictions)]
+
+    def plain(self, predictions: Predictions) -> list[Any]:
+        """One label or number per row; a list of numbers where a regression has several outputs."""
+        if predictions.labels is not None:
+            return [self.labels[index] for index in predictions.labels.tolist()]
+        if predictions.values is None:
+            return []
+        if predictions.values.shape[1] == 1:
+            flat: list[Any] = predictions.values[:, 0].tolist()
+            return flat
+        rows: list[Any] = predictions.values.tolist()
+        return rows
+
+    def probabilities(self, predictions: Predictions) -> list[dict[Category, float]] | None:
+        """One dict from label to probability per row; None where the model has none."""
+        if predictions.probabilities is None:
+            return None
+        rows: Sequence[Sequence[float]] = predictions.probabilities.tolist()
+        return [dict(zip(self.labels, row, strict=True)) for row in rows]

@@ -1,0 +1,83 @@
+"""Errors over HTTP: ``application/problem+json`` as RFC 9457 defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import msgspec
+
+from .predictions import Refusal
+
+CONTENT_TYPE = b"application/problem+json"
+MOST_ERRORS = 100
+"""How many errors one answer lists at most."""
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The body of an error.
+
+    Attributes:
+        type: a URN that names the kind of problem; scripts compare this.
+        title: the kind of problem in words.
+        status: the HTTP status.
+        detail: what is wrong with this very request.
+        request_id: what to look for in the server's log.
+        errors: each value at fault, at most `MOST_ERRORS`.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: tuple[Refusal, ...] = ()
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem.
+
+    Args:
+        status: the HTTP status.
+        kind: the last part of the problem's type, such as ``invalid-input``.
+        detail: what is wrong with this very request.
+        errors: each value at fault.
+        headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        errors: Sequence[Refusal] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+    def body(self, request_id: str) -> bytes:
+        """The answer's body."""
+        return msgspec.json.encode(
+            Problem(
+                type=f"urn:mlpack:problem:{self.kind}",
+                title=HTTPStatus(self.status).phrase,
+                status=self.status,
+                detail=self.detail,
+                request_id=request_id,
+                errors=tuple(self.errors[:MOST_ERRORS]),
+            )
+        )
+
+
+def invalid(errors: Sequence[Refusal]) -> ProblemError:
+    """422: the request is well-formed, but some of its values cannot be answered."""
+    count = len(errors)
+    detail = "one value cannot be accepted" if count == 1 else f"{count} values cannot be accepted"
+    if count > MOST_ERRORS:
+        detail += f", the first {MOST_ERRORS} are listed"
+    return ProblemError(422, "invalid-input", detail, errors)

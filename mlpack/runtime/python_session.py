@@ -1,0 +1,118 @@
+"""Runs the fitted pipeline itself, for what has no exact graph."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import msgspec
+import numpy as np
+import pandas as pd
+
+from .contract import Category, Signature
+from .frames import frame
+from .predictions import Predictions, Refusal, shown
+from .values import Values
+
+ACCEPTED = "a row that the original pipeline accepts"
+
+
+class PythonEngine:
+    """A fitted estimator with scikit-learn's interface.
+
+    Args:
+        estimator: anything with ``predict`` and perhaps ``predict_proba``.
+        signature: what it learned.
+    """
+
+    blocking = True
+
+    def __init__(self, estimator: Any, signature: Signature) -> None:  # noqa: ANN401
+        self._estimator = estimator
+        self._signature = signature
+        self._names = tuple(column.name for column in signature.columns)
+        self._index = {label: index for index, label in enumerate(signature.labels)}
+        self._regression = signature.task == "regression"
+        declared = any(output.name == "probabilities" for output in signature.outputs)
+        self._probabilities = declared and hasattr(estimator, "predict_proba")
+        self._order = self._reorder() if self._probabilities else None
+
+    def one(self, values: Sequence[Any]) -> Predictions:
+        """The prediction for one row of clean values, in the signature's order."""
+        return self.many([[value] for value in values], 1)
+
+    def many(self, columns: Sequence[Values], rows: int) -> Predictions:
+        """The predictions for clean columns; rows for which the pipeline raises are refused."""
+        data = dict(zip(self._names, columns, strict=True))
+        result = _empty(self._signature, probabilities=self._probabilities, rows=rows)
+        refusals: list[Refusal] = []
+        self._fill(result, data, 0, rows, refusals)
+        return msgspec.structs.replace(result, refusals=tuple(refusals))
+
+    def _fill(
+        self,
+        result: Predictions,
+        data: dict[str, Values],
+        start: int,
+        stop: int,
+        refusals: list[Refusal],
+    ) -> None:
+        """Predict rows from `start` to `stop`; where that raises, each half by itself."""
+        if start == stop:
+            return
+        part = {name: values[start:stop] for name, values in data.items()}
+        try:
+            self._predict(result, frame(self._signature, part), start, stop)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
+            if stop - start == 1:
+                said = f"{type(error).__name__}: {error}"
+                refusals.append(Refusal(start, None, ACCEPTED, shown(said)[1:-1]))
+                return
+            middle = (start + stop) // 2
+            self._fill(result, data, start, middle, refusals)
+            self._fill(result, data, middle, stop, refusals)
+
+    def _predict(self, result: Predictions, rows: pd.DataFrame, start: int, stop: int) -> None:
+        answer = np.asarray(self._estimator.predict(rows))
+        if result.values is not None:
+            result.values[start:stop] = answer.reshape(stop - start, -1)
+            return
+        if result.labels is not None:
+            labels = answer.reshape(-1).tolist()
+            result.labels[start:stop] = [self._index[label] for label in labels]
+        if result.probabilities is not None:
+            found = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
+            result.probabilities[start:stop] = (
+                found if self._order is None else found[:, self._order]
+            )
+
+    def _reorder(self) -> list[int] | None:
+        """Where each of the signature's labels stands in the estimator's; None if in order."""
+        classes: list[Category] = np.asarray(
+            getattr(self._estimator, "classes_", self._signature.labels)
+        ).tolist()
+        if tuple(classes) == self._signature.labels:
+            return None
+        return [classes.index(label) for label in self._signature.labels]
+
+
+def load(_folder: Path, model: bytes, signature: Signature) -> PythonEngine:
+    """The engine for a pickle's bytes, which somebody verified: never call it with others."""
+    return PythonEngine(joblib.load(io.BytesIO(model)), signature)
+
+
+def _empty(signature: Signature, *, probabilities: bool, rows: int) -> Predictions:
+    """Predictions of which nothing is known yet: zeros."""
+    if signature.task == "regression":
+        size = next((output.size for output in signature.outputs if output.name == "value"), 1)
+        return Predictions(rows, values=np.zeros((rows, size)))
+    return Predictions(
+        rows,
+        labels=np.zeros(rows, dtype=np.int64),
+        probabilities=np.zeros((rows, len(signature.labels))) if probabilities else None,
+    )

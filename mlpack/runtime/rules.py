@@ -1,0 +1,95 @@
+"""The author's constraints on clean values, checked one by one so that every problem is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .contract import Column, Constraint, Schema, Signature
+from .predictions import Refusal, shown
+from .values import PRESENT, Values, cells, fits
+
+
+class _Rule:
+    """One column's constraint, compiled."""
+
+    __slots__ = ("allowed", "column", "constraint", "index", "pattern")
+
+    def __init__(self, index: int, column: Column, constraint: Constraint) -> None:
+        self.index = index
+        self.column = column
+        self.constraint = constraint
+        self.pattern = None if constraint.pattern is None else re.compile(constraint.pattern)
+        self.allowed = (
+            None
+            if constraint.categories is None
+            else frozenset(c for c in constraint.categories if fits(c, column.type))
+        )
+
+    def problem(self, value: Any) -> str | None:  # noqa: ANN401 - a clean value
+        """What was expected instead of `value`; None if it is allowed."""
+        constraint = self.constraint
+        if value is None:
+            # Where the pipeline itself needs a value, the reader has said so already.
+            return PRESENT if constraint.required and self.column.nullable else None
+        if self.allowed is not None and value not in self.allowed:
+            return "one of " + ", ".join(shown(c) for c in constraint.categories or ())
+        if self.pattern is not None and not self.pattern.fullmatch(value):
+            return f"a string that matches {constraint.pattern}"
+        if self.column.type in ("number", "integer"):
+            if constraint.minimum is not None and value < constraint.minimum:
+                return f"at least {constraint.minimum}"
+            if constraint.maximum is not None and value > constraint.maximum:
+                return f"at most {constraint.maximum}"
+        return None
+
+
+class Rules:
+    """The constraints of a schema on a signature's columns.
+
+    Args:
+        signature: what the pipeline learned.
+        schema: what the author demands; names that are no columns are ignored.
+        without: columns whose constraints somebody else checks.
+
+    Raises:
+        ValueError: a pattern is not a regular expression.
+    """
+
+    def __init__(
+        self, signature: Signature, schema: Schema, without: frozenset[str] = frozenset()
+    ) -> None:
+        try:
+            self._rules = tuple(
+                _Rule(index, column, schema.columns[column.name])
+                for index, column in enumerate(signature.columns)
+                if column.name in schema.columns and column.name not in without
+            )
+        except re.error as error:
+            raise ValueError(f"the schema has a bad pattern: {error}") from error
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def one(self, values: Sequence[Any]) -> tuple[Refusal, ...]:
+        """The problems of one row of clean values."""
+        found = []
+        for rule in self._rules:
+            value = values[rule.index]
+            expected = rule.problem(value)
+            if expected is not None:
+                found.append(Refusal(0, rule.column.name, expected, shown(value)))
+        return tuple(found)
+
+    def many(self, columns: Sequence[Values], told: Iterable[Refusal] = ()) -> list[Refusal]:
+        """The problems of clean columns, but for the cells that were refused before."""
+        known = {(refusal.row, refusal.column) for refusal in told}
+        found: list[Refusal] = []
+        for rule in self._rules:
+            name = rule.column.name
+            for row, value in enumerate(cells(columns[rule.index])):
+                expected = rule.problem(value)
+                if expected is not None and (row, name) not in known:
+                    found.append(Refusal(row, name, expected, shown(value)))
+        return found

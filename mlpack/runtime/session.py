@@ -1,0 +1,98 @@
+"""The raw model: rows or columns in, predictions out, without the author's constraints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from .contract import Signature
+from .predictions import Predictions
+from .rowtypes import row_type
+from .values import Clean, Reader, Values
+
+
+class Engine(Protocol):
+    """Runs the model on clean values. Safe to call from several threads at once."""
+
+    blocking: bool
+    """Whether one row takes milliseconds, too long for an event loop."""
+
+    def one(self, values: Sequence[Any]) -> Predictions:
+        """The prediction for one row of clean values, in the signature's order."""
+        ...
+
+    def many(self, columns: Sequence[Values], rows: int) -> Predictions:
+        """The predictions for clean columns, in the signature's order."""
+        ...
+
+
+class Session:
+    """The raw model. Keys that are no columns are ignored; an absent key is a missing value.
+
+    A row that the original pipeline would refuse is refused in the predictions; nothing is
+    raised for it, and the other rows of the batch are answered.
+
+    Attributes:
+        signature: what the pipeline learned.
+        engine: what runs it.
+    """
+
+    def __init__(self, signature: Signature, engine: Engine) -> None:
+        self.signature = signature
+        self.engine = engine
+        self._reader = Reader(signature)
+        self._row = row_type(signature, None, forbid_unknown=False)
+
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
+        """Predict rows."""
+        if len(rows) == 1 and self._row is not None:
+            try:
+                values = msgspec.structs.astuple(msgspec.convert(rows[0], self._row))
+            except msgspec.ValidationError:
+                pass  # a numpy scalar, a missing value, a wrong type: the reader knows which
+            else:
+                if all_finite(values):
+                    return self.engine.one(values)
+        return self.clean(self._reader.rows(rows))
+
+    def columns(self, columns: Mapping[str, Any]) -> Predictions:
+        """Predict columns.
+
+        Raises:
+            ValueError: the columns have different lengths, or none of them is known.
+        """
+        return self.clean(self._reader.columns(columns))
+
+    def clean(self, clean: Clean) -> Predictions:
+        """Predict what a reader made; its refusals stand beside the model's own."""
+        predictions = self.engine.many(clean.columns, clean.rows)
+        if not clean.refusals:
+            return predictions
+        told = {refusal.row for refusal in clean.refusals}
+        # A refused cell went to the model as missing: what the model says of that row is moot.
+        own = tuple(refusal for refusal in predictions.refusals if refusal.row not in told)
+        merged = sorted((*clean.refusals, *own), key=lambda refusal: refusal.row)
+        return msgspec.structs.replace(predictions, refusals=tuple(merged))
+
+    def warm(self) -> None:
+        """Predict a made-up row twice, so that the first request finds everything allocated.
+
+        Whether the row is refused does not matter.
+        """
+        columns = [_typical(column.type) for column in self.signature.columns]
+        for rows in (1, 2):
+            self.engine.many([column * rows for column in columns], rows)
+        self.engine.one([column[0] for column in columns])
+
+
+def all_finite(values: Sequence[Any]) -> bool:
+    """Whether no value is NaN or infinite. NaN means missing, which the compiled types miss."""
+    return not any(type(value) is float and not math.isfinite(value) for value in values)
+
+
+def _typical(kind: str) -> list[Any]:
+    typical: dict[str, list[Any]] = {"number": [0.0], "integer": [0], "boolean": [False]}
+    return typical.get(kind, [""])

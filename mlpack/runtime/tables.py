@@ -1,0 +1,140 @@
+"""CSV and JSON lines: read in batches into raw columns, and predictions written beside them.
+
+An empty CSV cell is missing; so an empty string cannot be said in CSV. Booleans are ``true`` and
+``false``. A cell that cannot be read stays a string, and the validator names its row and column.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .contract import Signature
+from .predictions import Answers, Predictions, label_key
+from .validate import MalformedError
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+class Batch(NamedTuple):
+    """Some rows of a CSV file.
+
+    Attributes:
+        start: the place of the first row in the file, from 0.
+        cells: the rows as they stand there.
+        columns: raw values by column, for a validator or reader.
+    """
+
+    start: int
+    cells: list[list[str]]
+    columns: dict[str, list[Any]]
+
+
+class CsvReader:
+    """A CSV file whose first line names the columns.
+
+    Args:
+        lines: its lines, with their line ends.
+        signature: gives the columns their types; other columns stay strings.
+
+    Raises:
+        MalformedError: it has no header, or the header names a column twice.
+    """
+
+    def __init__(self, lines: Iterable[str], signature: Signature) -> None:
+        self._rows = csv.reader(lines, strict=True)
+        self._types = {column.name: column.type for column in signature.columns}
+        self.header = self._next() or []
+        if not self.header:
+            raise MalformedError("the CSV is empty: its first line names the columns")
+        if len(set(self.header)) < len(self.header):
+            twice = next(name for name in self.header if self.header.count(name) > 1)
+            raise MalformedError(f"the CSV's header names {twice!r} twice")
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """The rows, at most `size` at once.
+
+        Raises:
+            MalformedError: a row has other than the header's number of cells, or bad quotes.
+        """
+        start = 0
+        cells: list[list[str]] = []
+        while (row := self._next()) is not None:
+            if not row:
+                continue  # an empty line
+            if len(row) != len(self.header):
+                raise MalformedError(
+                    f"row {start + len(cells)} (line {self._rows.line_num}) has {len(row)} cells, "
+                    f"the header {len(self.header)}"
+                )
+            cells.append(row)
+            if len(cells) == size:
+                yield self._batch(start, cells)
+                start += len(cells)
+                cells = []
+        if cells:
+            yield self._batch(start, cells)
+
+    def _batch(self, start: int, cells: list[list[str]]) -> Batch:
+        columns = {
+            name: _column(values, self._types.get(name, "string"))
+            for name, values in zip(self.header, zip(*cells, strict=True), strict=True)
+        }
+        return Batch(start, cells, columns)
+
+    def _next(self) -> list[str] | None:
+        try:
+            return next(self._rows, None)
+        except csv.Error as error:
+            raise MalformedError(f"line {self._rows.line_num} is not CSV: {error}") from error
+
+
+def _column(values: Sequence[str], kind: str) -> list[Any]:
+    if kind == "string":
+        return [value or None for value in values]
+    if kind == "boolean":
+        return [_BOOLEANS.get(value.lower(), value or None) for value in values]
+    if kind == "integer":
+        return [_integer(value) for value in values]
+    return [_number(value) for value in values]
+
+
+def _number(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string itself
+    if not value:
+        return None
+    try:
+        return value if "_" in value else float(value)
+    except ValueError:
+        return value
+
+
+def _integer(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string itself
+    try:
+        return value if "_" in value else int(value)
+    except ValueError:
+        return _number(value)
+
+
+def header(answers: Answers, predictions: Predictions) -> list[str]:
+    """The names of the columns that `cells` fills."""
+    if predictions.values is not None and predictions.values.shape[1] > 1:
+        return [f"prediction_{index}" for index in range(predictions.values.shape[1])]
+    if predictions.probabilities is None:
+        return ["prediction"]
+    return ["prediction", *(f"probability_{key}" for key in answers.keys)]
+
+
+def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
+    """One list per row: the label or value, then the probabilities."""
+    plain = answers.plain(predictions)
+    if predictions.values is not None:
+        for value in plain:
+            yield value if isinstance(value, list) else [value]
+        return
+    keys = [label_key(label) if isinstance(label, bool) else label for label in plain]
+    if predictions.probabilities is None:
+        yield from ([key] for key in keys)
+        return
+    for key, row in zip(keys, predictions.probabilities.tolist(), strict=True):
+        yield [key, *row]

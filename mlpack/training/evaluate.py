@@ -1,0 +1,76 @@
+"""Splitting, fitting and measuring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+from sklearn.base import is_classifier
+from sklearn.model_selection import train_test_split
+
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to learn from and rows held out.
+
+    Attributes:
+        stratified: whether each class has the same share in both.
+    """
+
+    train: pd.DataFrame
+    train_target: Any
+    test: pd.DataFrame
+    test_target: Any
+    stratified: bool
+
+
+def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> Split:  # noqa: ANN401
+    """Four fifths to learn from, one fifth held out, chosen by `seed`.
+
+    A class with a single row cannot be in both: then the split is not stratified.
+    """
+    counts = pd.Series(np.asarray(target).reshape(len(columns), -1)[:, 0]).value_counts()
+    held_out = int(np.ceil(len(columns) * HELD_OUT))
+    possible = stratify and counts.min() > 1 and min(held_out, len(columns) - held_out) >= len(counts)
+    train, test, train_target, test_target = train_test_split(
+        columns,
+        target,
+        test_size=HELD_OUT,
+        random_state=seed,
+        stratify=target if possible else None,
+    )
+    return Split(train, train_target, test, test_target, stratified=possible)
+
+
+def classifies(pipeline: Any) -> bool:  # noqa: ANN401
+    """Whether the unfitted pipeline ends with a classifier."""
+    return bool(is_classifier(pipeline))
+
+
+def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:  # noqa: ANN401
+    """The usual metrics of a fitted pipeline on rows that it has not seen, by name."""
+    predicted = pipeline.predict(columns)
+    if not hasattr(pipeline, "classes_"):
+        return {
+            "mae": float(metrics.mean_absolute_error(target, predicted)),
+            "rmse": float(metrics.root_mean_squared_error(target, predicted)),
+            "r2": float(metrics.r2_score(target, predicted)),
+        }
+    found = {
+        "accuracy": float(metrics.accuracy_score(target, predicted)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(target, predicted)),
+        "f1_macro": float(metrics.f1_score(target, predicted, average="macro")),
+    }
+    if hasattr(pipeline, "predict_proba"):
+        shares = pipeline.predict_proba(columns)
+        labels = list(pipeline.classes_)
+        found["log_loss"] = float(metrics.log_loss(target, shares, labels=labels))
+        if len(labels) == 2 and len(set(target)) == 2:  # noqa: PLR2004 - one class against another
+            positive = np.asarray(target) == labels[1]
+            found["roc_auc"] = float(metrics.roc_auc_score(positive, shares[:, 1]))
+    return found

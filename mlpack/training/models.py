@@ -1,0 +1,92 @@
+"""Model files, loaded. Only workers do this: a pickle runs whatever its author put into it."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import joblib
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from mlpack.errors import InputError
+from mlpack.project import Project
+from mlpack.training.usercode import importable, told
+
+
+def load_model(project: Project) -> Any:  # noqa: ANN401 - whatever the file holds
+    """The fitted estimator in the project's model file.
+
+    Raises:
+        InputError: there is none, it is damaged, was pickled by another scikit-learn, refers to
+            code that is not there, or holds something that cannot predict.
+    """
+    path = project.model
+    if path is None:
+        raise InputError(
+            "there is no model yet",
+            where="models/",
+            hint="Train one with `mlpack train`, or save a fitted pipeline as models/model.joblib.",
+        )
+    where = path.relative_to(project.root).as_posix()
+    model = _unpickled(project, path, where)
+    if not hasattr(model, "predict"):
+        raise InputError(
+            f"it holds a {type(model).__name__}, which is no estimator",
+            where=where,
+            hint="Save the whole fitted pipeline: joblib.dump(pipeline, 'models/model.joblib').",
+        )
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise InputError(
+            f"its {type(model).__name__} is not fitted",
+            where=where,
+            hint="Call fit before you save it, or run: mlpack train",
+        ) from error
+    except TypeError:
+        pass  # not scikit-learn's own kind of estimator: whether it is fitted shows when it predicts
+    return model
+
+
+def _unpickled(project: Project, path: Path, where: str) -> Any:  # noqa: ANN401
+    if path.suffix not in (".joblib", ".pkl", ".pickle"):
+        raise InputError(
+            f"a model in the format {path.suffix or 'without a suffix'} cannot be read yet",
+            where=where,
+            hint="Save it with joblib.dump(pipeline, 'models/model.joblib').",
+        )
+    try:
+        with importable(project), warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return joblib.load(path)
+    except InconsistentVersionWarning as error:
+        raise InputError(
+            f"it was saved by scikit-learn {error.original_sklearn_version}, "
+            f"here is {error.current_sklearn_version}",
+            where=where,
+            hint="Train it again with `mlpack train`, or put the project on "
+            f"scikit-learn=={error.original_sklearn_version} and run: mlpack lock && mlpack install",
+        ) from error
+    except (ModuleNotFoundError, AttributeError) as error:
+        main = "__main__" in str(error)
+        raise InputError(
+            f"it refers to code that is not there: {error}",
+            where=where,
+            hint="Move the class from the notebook or script into the project's package, and save "
+            "the pipeline again."
+            if main
+            else "Add the package to [project] dependencies, or run: mlpack install",
+        ) from error
+    except (EOFError, pickle.UnpicklingError, ValueError, IndexError, KeyError, OSError) as error:
+        raise InputError(
+            f"it is damaged, or no pickle at all ({type(error).__name__}: {error})",
+            where=where,
+            hint="Train it again with: mlpack train",
+        ) from error
+    except Exception as error:
+        # A pickle may run any code when it is loaded, and that code may raise anything.
+        with told(project, "loading the model"):
+            raise error

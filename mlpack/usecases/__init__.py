@@ -1,0 +1,1 @@
+"""One file per use case; each reads as one sentence of the product."""

@@ -1,0 +1,150 @@
+"""Export and prove the fitted pipeline, or find that it was done already."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlpack.errors import InputError
+from mlpack.export import Parity
+from mlpack.files import sha256_file, staged
+from mlpack.ports import Reporter
+from mlpack.process import Runner
+from mlpack.project import Project
+from mlpack.runtime import contract
+from mlpack.usecases.work import work
+
+PACKAGES = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "joblib")
+
+
+class ExportRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """``export.json`` as the worker wrote it (`mlpack.workers.export.Result`)."""
+
+    form: contract.Form
+    reason: str | None
+    model: str
+    encoded: bool
+    versions: dict[str, str]
+    metrics: dict[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A proved export, in the folder that it is kept in.
+
+    Attributes:
+        folder: holds the files below.
+        record: form, reason, versions.
+        parity: the proof's report.
+        worst: rows on which a graph differed; only just after it was tried.
+        fresh: whether it was made now.
+    """
+
+    folder: Path
+    record: ExportRecord
+    parity: Parity
+    worst: tuple[dict[str, Any], ...] = ()
+    fresh: bool = False
+
+    def read(self, name: str) -> bytes:
+        """The content of one of its files."""
+        return (self.folder / name).read_bytes()
+
+
+def export_key(project: Project) -> str:
+    """The digest of everything that the export depends on.
+
+    Raises:
+        InputError: there is no model.
+    """
+    if project.model is None:
+        raise InputError(
+            "there is no model yet",
+            where="models/",
+            hint="Train one with `mlpack train`, or save a fitted pipeline as models/model.joblib.",
+        )
+    parts: dict[str, str] = {
+        "model": sha256_file(project.model),
+        "format": project.settings.format,
+        "mlpack": _own_digest(),
+    }
+    inputs = {
+        "signature": project.signature,
+        "schema": project.schema,
+        "sample": project.sample,
+        "metrics": project.metrics,
+        "reference": project.reference,
+    }
+    parts |= {name: sha256_file(path) for name, path in inputs.items() if path is not None}
+    parts |= _installed()
+    if project.package_dir is not None:
+        parts |= code_digests(project.package_dir)
+    text = "\n".join(f"{name}={value}" for name, value in sorted(parts.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digests(package: Path) -> Mapping[str, str]:
+    """The digest of each source file of the user's package."""
+    files = [package] if package.is_file() else sorted(package.rglob("*.py"))
+    return {f"code:{path.relative_to(package.parent).as_posix()}": sha256_file(path) for path in files}
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[f"installed:{package}"] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _own_digest() -> str:
+    """mlpack's own code: another version may export otherwise."""
+    root = Path(contract.__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
+    """The proved export: the kept one where nothing that it depends on has changed."""
+    folder = project.cache_dir / "export" / export_key(project)
+    worst: tuple[dict[str, Any], ...] = ()
+    fresh = not (folder / "export.json").is_file()
+    if fresh:
+        with reporter.stage("Exporting and proving") as stage:
+            with staged(folder, folder=True) as out:
+                request = {"root": str(project.root), "out": str(out)}
+                answer = work("export", request, runner=runner, reporter=reporter, stage=stage)
+            worst = tuple(answer["worst"])
+            proved = _read(folder, worst, fresh=True)
+            stage.result(_summary(proved))
+    else:
+        proved = _read(folder, worst, fresh=False)
+    for note in proved.record.notes:
+        reporter.note(note)
+    return proved
+
+
+def _read(folder: Path, worst: tuple[dict[str, Any], ...], *, fresh: bool) -> Proved:
+    return Proved(
+        folder=folder,
+        record=contract.read(folder, "export.json", ExportRecord),
+        parity=contract.read(folder, contract.PARITY_FILE, Parity),
+        worst=worst,
+        fresh=fresh,
+    )
+
+
+def _summary(proved: Proved) -> str:
+    kind = "a graph" if proved.record.form == "onnx" else "Python"
+    return f"{kind}, equal on {proved.parity.rows:,} rows"

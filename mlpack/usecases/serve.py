@@ -1,0 +1,50 @@
+"""``mlpack serve`` and ``mlpack predict``: the very code that ships, run on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpack.ports import Reporter
+from mlpack.process import Runner
+from mlpack.project import Project
+from mlpack.usecases.bundle import BundleTools, make_bundle, unpacked
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start: the artifact's own command, in this environment.
+
+    Attributes:
+        argv: the program and its arguments.
+        env: its whole environment.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+
+
+def command(
+    project: Project,
+    arguments: tuple[str, ...],
+    *,
+    tools: BundleTools,
+    runner: Runner,
+    reporter: Reporter,
+) -> Command:
+    """``python -m PACKAGE ARGUMENTS`` on the unpacked bundle, made or found."""
+    lock = tools.check_lock(project)
+    made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter)
+    return on_folder(unpacked(project, made.bundle), project.package, arguments)
+
+
+def on_folder(folder: Path, package: str, arguments: tuple[str, ...]) -> Command:
+    """``python -m PACKAGE ARGUMENTS`` with `folder` first on the path."""
+    before = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(folder), *([before] if before else [])])
+    return Command(
+        argv=(sys.executable, "-m", package, *arguments),
+        env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+    )

@@ -1,0 +1,99 @@
+"""Trains the project's pipeline and writes what it learned into ``models/``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from mlpack import config, inspection, schema_file
+from mlpack.errors import InputError
+from mlpack.files import sha256_file, staged, write
+from mlpack.proof.original import ask
+from mlpack.runtime import contract
+from mlpack.training.evaluate import classifies, measure, split
+from mlpack.training.observe import observe, real_rows
+from mlpack.training.reference import write_reference
+from mlpack.training.usercode import build_pipeline, importable, load_data, told
+from mlpack.workers import wire
+
+VERSIONED = ("scikit-learn", "numpy", "pandas")
+
+
+def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answer:
+    """Train; the answer has the metrics and the number of rows."""
+    project = inspection.read(Path(request["root"]))
+    settings = config.load(project.config_dir, request["environment"])
+    seed = settings.get("seed", 0)
+    if type(seed) is not int:
+        raise InputError("seed is not a whole number", where="config", hint="Write: seed = 0")
+    progress("loading the data")
+    columns, target, name = load_data(project, settings)
+    columns, target, dropped = _without_missing_targets(columns, target)
+    pipeline = build_pipeline(project, settings)
+    parts = split(columns, target, stratify=classifies(pipeline), seed=seed)
+    progress(f"fitting on {len(parts.train):,} rows")
+    with importable(project), told(project, "fitting the pipeline"):
+        pipeline.fit(parts.train, parts.train_target)
+    progress(f"measuring on {len(parts.test):,} rows")
+    with importable(project), told(project, "predicting with the pipeline"):
+        metrics = measure(pipeline, parts.test, parts.test_target)
+        signature = observe(parts.train, pipeline, target=name, source="train")
+        outcomes = ask(pipeline, signature, real_rows(parts.test))
+    progress("writing models/")
+    models = project.models_dir
+    with importable(project), staged(models / "model.joblib") as stage:
+        joblib.dump(pipeline, stage, compress=3)
+    digest = sha256_file(models / "model.joblib")
+    write(models / "signature.json", contract.encode(signature))
+    write_reference(
+        models / "reference.parquet", parts.test, parts.test_target, outcomes, signature
+    )
+    scaffolded = _scaffold(project.root / "schema.toml", signature)
+    found = {
+        "format": contract.FORMAT,
+        "model": digest,
+        "environment": request["environment"],
+        "seed": seed,
+        "rows": {"train": len(parts.train), "held_out": len(parts.test)},
+        "stratified": parts.stratified,
+        "metrics": metrics,
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in VERSIONED},
+    }
+    write(models / "metrics.json", contract.encode(found))
+    return {**found, "dropped": dropped, "schema": scaffolded, "task": signature.task}
+
+
+def _without_missing_targets(
+    columns: pd.DataFrame, target: Any
+) -> tuple[pd.DataFrame, Any, int]:
+    """Rows whose target is known, and how many are not."""
+    values = target if isinstance(target, pd.Series | pd.DataFrame) else pd.Series(np.asarray(target))
+    if len(values) != len(columns):
+        raise InputError(f"data.load gives {len(columns)} rows but {len(values)} targets")
+    values = values.reset_index(drop=True)
+    known = values.notna() if isinstance(values, pd.Series) else values.notna().all(axis=1)
+    if not known.any():
+        raise InputError("the target is missing in every row")
+    kept = columns[known].reset_index(drop=True), values[known].reset_index(drop=True)
+    return *kept, int((~known).sum())
+
+
+def _scaffold(path: Path, signature: contract.Signature) -> bool:
+    """Write ``schema.toml`` once; it is the author's from then on."""
+    if path.exists():
+        return False
+    write(path, schema_file.scaffold(signature))
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(wire.main(work))

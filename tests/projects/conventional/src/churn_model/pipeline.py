@@ -1,0 +1,5 @@
+def build(config):
+    """Pipeline."""
+
+
+raise RuntimeError("inspection must not import this")

@@ -1,0 +1,1 @@
+raise RuntimeError("inspection must not import this")
