@@ -50,7 +50,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise OutsideError(
                 f"the disk is full, {path.name} was not written",
                 where=str(path),
-                hint="Free some space and run the same command again: nothing was left half-written.",
+                hint="Free some space and run the same command again: nothing is half-written.",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise OutsideError(
@@ -68,7 +68,9 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        scratch = Path(
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        )
         stage = scratch / target.name
         try:
             if folder:
@@ -83,7 +85,7 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 def write(target: Path, data: bytes | str) -> None:
-    """Write a file whole or not at all. Text is UTF-8 with ``\\n`` line ends."""
+    """Write a file whole or not at all. Text becomes UTF-8, its line ends as they are."""
     content = data.encode() if isinstance(data, str) else data
     with staged(target) as stage:
         stage.write_bytes(content)
@@ -108,8 +110,12 @@ def contained(name: str) -> str:
         ValueError: it is absolute, empty, has ``..``, a back slash, a drive or a NUL.
     """
     parts = name.split("/")
-    if not name or "\\" in name or "\0" in name or ":" in parts[0] or any(
-        part in ("", ".", "..") for part in parts
+    if (
+        not name
+        or "\\" in name
+        or "\0" in name
+        or ":" in parts[0]
+        or any(part in ("", ".", "..") for part in parts)
     ):
         raise ValueError(f"{name!r} is not a path inside its root")
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -100,11 +101,10 @@ def run(
         reader.start()
     try:
         if process.stdin:
-            try:
+            # It may end without reading its input; its exit code tells.
+            with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(stdin or "")
                 process.stdin.close()
-            except BrokenPipeError:
-                pass  # it ended without reading its input; its exit code tells
         code = process.wait(timeout)
     except subprocess.TimeoutExpired as error:
         kill(process)
@@ -127,10 +127,8 @@ def become(argv: Sequence[str], env: Mapping[str, str]) -> int:
 def kill(process: subprocess.Popen[str]) -> None:
     """End a process, and its children where the system knows process groups."""
     if os.name == "posix":
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it is gone already
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it is gone already
     else:
         process.kill()
     process.wait()

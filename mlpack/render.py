@@ -22,7 +22,7 @@ def templates() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
-def render(name: str, **values: object) -> str:
+def render(name: str, /, **values: object) -> str:
     """The template called `name`, such as ``Dockerfile.j2``, filled in with `values`.
 
     Raises:
@@ -32,7 +32,7 @@ def render(name: str, **values: object) -> str:
     return _environment(templates()).get_template(name).render(values)
 
 
-def tree(template: str, **values: object) -> list[tuple[str, str]]:
+def tree(template: str, /, **values: object) -> list[tuple[str, str]]:
     """The files of a folder of templates, filled in with `values`: relative path and text.
 
     The paths have forward slashes, come sorted and without their ``.j2``.

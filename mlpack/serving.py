@@ -27,7 +27,7 @@ SERVER = (
 
 
 def requirements(form: str) -> tuple[str, ...]:
-    """The serving set's requirements for a bundle of `form` (``onnx``, ``hybrid`` or ``python``)."""
+    """What a bundle of `form` needs to serve."""
     if form == "python":
         return ("numpy>=1.26", "pandas>=2.1", "joblib>=1.3", *SERVER)
     if form == "hybrid":

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlpack import requirements_file
-from mlpack.assembly import with_model
 from mlpack.bundle import UserPackage
 from mlpack.errors import InputError
 from mlpack.files import sha256, sha256_of
 from mlpack.runtime import contract
+from mlpack.user_code import with_model
 
 DATA = "churn/_mlpack/data"
 

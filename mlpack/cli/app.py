@@ -43,7 +43,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - its callback acts on it
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,
 ) -> None:
@@ -219,7 +219,12 @@ def build(
     """
     console = consoles.stdio()
     outcome = load("mlpack.cli.building:build")(
-        _project(folder), console, base=base, only=tuple(only or ()), locked=locked, load_image=not no_load
+        _project(folder),
+        console,
+        base=base,
+        only=tuple(only or ()),
+        locked=locked,
+        load_image=not no_load,
     )
     if json:
         load("mlpack.cli.show:build_json")(console, outcome)
@@ -255,9 +260,7 @@ def predict(
     Example: mlpack predict in.csv -o out.csv
     """
     console = consoles.stdio()
-    raise typer.Exit(
-        load("mlpack.cli.building:predict")(_project(folder), console, source, output)
-    )
+    raise typer.Exit(load("mlpack.cli.building:predict")(_project(folder), console, source, output))
 
 
 @app.command()
@@ -295,7 +298,7 @@ def main() -> int:
         return INTERRUPTED
     except typer.Abort:
         return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback for a user
         if hasattr(error, "exit_code") and hasattr(error, "show"):
             error.show()  # typer's own: the command line is wrong
             return int(error.exit_code)

@@ -18,7 +18,14 @@ from mlpack.ports import Stage
 PATIENCE = 1.0
 """Seconds after which a piece of work is announced before it is done."""
 
-BOLD, DIM, RED, GREEN, YELLOW, RESET = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
+BOLD, DIM, RED, GREEN, YELLOW, RESET = (
+    "\x1b[1m",
+    "\x1b[2m",
+    "\x1b[31m",
+    "\x1b[32m",
+    "\x1b[33m",
+    "\x1b[0m",
+)
 
 
 @dataclass
@@ -101,7 +108,7 @@ class Console:
         while not ended.wait(0.1):
             seconds = time.monotonic() - start
             with self._lock:
-                self._err.write(f"\r\x1b[K  {stage.line()}  {seconds:.0f} s"[: 200])
+                self._err.write(f"\r\x1b[K  {stage.line()}  {seconds:.0f} s"[:200])
                 self._err.flush()
 
     def note(self, text: str) -> None:
@@ -138,9 +145,7 @@ class Console:
         if not everything:
             return
         widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
-        right = [
-            bool(rows) and all(_is_figure(row[i]) for row in rows) for i in range(len(widths))
-        ]
+        right = [bool(rows) and all(_is_figure(row[i]) for row in rows) for i in range(len(widths))]
         for number, row in enumerate(everything):
             cells = [
                 cell.rjust(width) if to_right else cell.ljust(width)

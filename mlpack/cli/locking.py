@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 
@@ -71,6 +72,7 @@ def install(
         python_executable=sys.executable,
         runner=run,
         reporter=console,
+        environ=os.environ,
         prod=prod,
         allow_system=allow_system,
     )

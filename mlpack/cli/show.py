@@ -73,9 +73,7 @@ def parity(console: Console, report: Parity) -> None:
         )
         for check in report.checks
     ]
-    console.table(
-        rows, ("rows", "asked", "different", "largest difference", "refused by both", "")
-    )
+    console.table(rows, ("rows", "asked", "different", "largest difference", "refused by both", ""))
 
 
 def proof(console: Console, proved: Proved) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import disk_errors
@@ -19,17 +19,17 @@ from mlpack.files import disk_errors
 _ASK_SECONDS = 3
 _WORK_SECONDS = 600
 
-Connect = Callable[[int], docker.DockerClient]
-"""Makes a client with a timeout in seconds; raises `DockerException` where it cannot."""
+Connect = Callable[[Mapping[str, str], int], docker.DockerClient]
+"""Makes a client for an environment, with a timeout in seconds."""
 
 
-def connect(env: Mapping[str, str]) -> Connect:
-    """Clients for the engine that `env` names."""
+def connect(env: Mapping[str, str], timeout: int) -> docker.DockerClient:
+    """A client for the engine that `env` names.
 
-    def client(timeout: int) -> docker.DockerClient:
-        return docker.from_env(timeout=timeout, environment=dict(env))
-
-    return client
+    Raises:
+        DockerException: none answers.
+    """
+    return docker.from_env(timeout=timeout, environment=dict(env))
 
 
 class DockerEngine:
@@ -37,7 +37,9 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, client: Connect) -> None:
+    def __init__(self, env: Mapping[str, str], client: Connect = connect) -> None:
+        """The engine that ``DOCKER_HOST`` in `env` names, asked through `client`."""
+        self._env = env
         self._connect = client
 
     def available(self) -> bool:
@@ -55,7 +57,7 @@ class DockerEngine:
             OutsideError: the engine does not answer, or refuses the archive.
         """
         with self._client(_WORK_SECONDS) as client, archive.open("rb") as stream:
-            images = client.images.load(stream)  # type: ignore[arg-type]
+            images = client.images.load(stream)
         if not images:
             raise OutsideError(f"the engine found no image in {archive.name}")
         return str(images[0].id)
@@ -76,7 +78,7 @@ class DockerEngine:
                 ) from None
 
     def save(self, name: str, into: Path) -> None:
-        """Write a local image as an archive, under its name.
+        """Write a local image as an archive.
 
         Raises:
             InputError: there is none called `name`.
@@ -89,18 +91,18 @@ class DockerEngine:
                 raise InputError(
                     f"the engine has no image called {name}", hint=f"Run: docker pull {name}"
                 ) from None
-            for chunk in image.save(named=name):
+            for chunk in image.save():
                 out.write(chunk)
 
     @contextmanager
     def _client(self, timeout: int) -> Iterator[docker.DockerClient]:
         try:
-            client = self._connect(timeout)
+            client = self._connect(self._env, timeout)
             try:
                 yield client
             finally:
                 client.close()
-        except (APIError, DockerException, requests.RequestException) as error:
+        except (DockerException, requests.RequestException) as error:
             raise OutsideError(
                 f"the Docker engine did not do it: {error}",
                 hint="Look at what docker version says, and at DOCKER_HOST.",

@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlpack.errors import InputError
 from mlpack.inspection.metadata import Metadata, read_source
 
@@ -42,6 +40,8 @@ def read(root: Path) -> Metadata | None:
     text = read_source(root / name, name) if name else None
     if name is None or text is None:
         return None
+    import yaml  # most projects have no such file, and every command inspects
+
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

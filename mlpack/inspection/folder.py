@@ -158,7 +158,7 @@ def _dev_dependencies(sources: Sequence[Metadata], dependencies: Iterable[str]) 
 def _check_something_found(
     root: Path, sources: Sequence[Metadata], where: layout.Layout, model: models.Model
 ) -> None:
-    if sources or where.package_dir or model.path:
+    if sources or where.package_dir or model.path or model.several:
         return
     parent = next((one for one in root.parents if (one / pyproject.SOURCE).is_file()), None)
     hint = f"cd {parent}" if parent else "mlpack new NAME makes a project that already works."

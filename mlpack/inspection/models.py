@@ -15,10 +15,17 @@ _FOLDERS = ("models", ".", "model", "artifacts")
 
 @dataclass(frozen=True)
 class Model:
-    """The model file, if one was found, and what was assumed about it or is missing."""
+    """The model file.
+
+    Attributes:
+        path: the file; None where there is none, or it cannot be told which of several it is.
+        remarks: what was assumed about it or is missing.
+        several: whether it cannot be told which it is.
+    """
 
     path: Path | None
     remarks: tuple[Remark, ...]
+    several: bool = False
 
 
 def find(root: Path, configured: str | None, *, trainable: bool) -> Model:
@@ -51,7 +58,7 @@ def find(root: Path, configured: str | None, *, trainable: bool) -> Model:
             shown = ", ".join(path.relative_to(root).as_posix() for path in found)
             line = f'model = "{found[0].relative_to(root).as_posix()}"{_SETTING}'
             what = f"several files could be the model: {shown}"
-            return Model(None, (Remark("missing", what, line),))
+            return Model(None, (Remark("missing", what, line),), several=True)
     what = "there is no model"
     fix = "mlpack train" if trainable else 'joblib.dump(pipeline, "models/model.joblib")'
     return Model(None, (Remark("missing", what, fix),))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+import unicodedata
 
 from packaging.requirements import Requirement
 
@@ -53,7 +54,8 @@ def refusal(name: str) -> str | None:
 
 def valid(name: str) -> str:
     """The nearest name to `name` that a new project can have."""
-    near = re.sub(r"[^a-z0-9._-]+", "-", name.lower().encode("ascii", "ignore").decode())
+    plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    near = re.sub(r"[^a-z0-9._-]+", "-", plain)
     near = re.sub(r"^[^a-z]+|[^a-z0-9]+$", "", near) or "model"
     return near if refusal(near) is None else f"{near}-model"
 
@@ -63,8 +65,8 @@ def _taken(package: str) -> str | None:
         return f"{package} is a keyword of Python"
     if package in sys.stdlib_module_names or package == "antigravity":
         return f"{package} is a module of Python's standard library"
-    if package.startswith("mlpack"):
-        return f"{package} is mlpack itself, or looks like it"
+    if package in ("mlpack", "mlpack_builder"):
+        return f"{package} is mlpack itself"
     required = {
         package_of(Requirement(line).name) for form in _FORMS for line in serving.requirements(form)
     }

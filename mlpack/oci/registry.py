@@ -36,7 +36,7 @@ from mlpack.oci.values import (
     digest_of,
     read_image,
 )
-from mlpack.process import Runner
+from mlpack.process import Runner, run
 
 _ACCEPT = f"{MANIFEST}, {INDEX}, {DOCKER_MANIFEST}, {DOCKER_INDEX}"
 _TRIES = 3
@@ -327,8 +327,8 @@ def connect(
     return Registry(session, reference.repository)
 
 
-def make_puller(
-    env: Mapping[str, str], home: Path, runner: Runner, ca_file: Path | None = None
+def puller(
+    env: Mapping[str, str], home: Path, runner: Runner = run, ca_file: Path | None = None
 ) -> Callable[[Reference], Registry]:
     """What `mlpack.oci.source.open_base` asks: registries, with the logins that Docker knows.
 
@@ -336,11 +336,11 @@ def make_puller(
     sent to the one that a base image comes from.
     """
 
-    def puller(reference: Reference) -> Registry:
+    def connected(reference: Reference) -> Registry:
         credential = from_docker(reference.host, docker_config_file(env, home), runner)
         return connect(reference, credential, ca_file)
 
-    return puller
+    return connected
 
 
 def _media_type(data: bytes, said: str) -> str:

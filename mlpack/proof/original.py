@@ -32,7 +32,7 @@ class Outcomes:
     numbers: Array | None
 
 
-def ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:  # noqa: ANN401
+def ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
     """Ask the original, all rows at once and, where it raises, in halves down to single rows.
 
     A prediction that is NaN or infinite cannot be told in JSON and counts as a refusal.
@@ -65,7 +65,7 @@ def _join(parts: Sequence[Array | None]) -> Array | None:
     return np.concatenate(present) if len(present) == len(parts) else None
 
 
-def has_probabilities(pipeline: Any) -> bool:  # noqa: ANN401
+def has_probabilities(pipeline: Any) -> bool:
     """Whether the pipeline's last step answers probabilities."""
     return hasattr(pipeline, "predict_proba")
 
@@ -84,11 +84,15 @@ def _predict(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcom
     table = frame(signature, rows)
     if signature.task == "regression":
         values = np.asarray(pipeline.predict(table), np.float64).reshape(len(rows), -1)
-        return Outcomes(refused=~np.isfinite(values).all(axis=1), labels=None, numbers=values)
+        return Outcomes(refused=_not_finite(values), labels=None, numbers=values)
     index = {label: place for place, label in enumerate(signature.labels)}
     said = np.asarray(pipeline.predict(table)).reshape(-1).tolist()
     labels = np.array([index[label] for label in said], np.int64)
     if not has_probabilities(pipeline):
         return Outcomes(refused=np.zeros(len(rows), bool), labels=labels, numbers=None)
     shares = np.asarray(pipeline.predict_proba(table), np.float64)
-    return Outcomes(refused=~np.isfinite(shares).all(axis=1), labels=labels, numbers=shares)
+    return Outcomes(refused=_not_finite(shares), labels=labels, numbers=shares)
+
+
+def _not_finite(numbers: Array) -> Array:
+    return np.asarray(~np.isfinite(numbers).all(axis=1))

@@ -25,9 +25,9 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 # characters, very long.
 STRINGS = (
     "", " ", "nan", "NaN", "None", "null", "<NA>", "N/A", "0", "1", "true", "-1", "unknown", "#",
-    "##", "é", "É", "ß", "ẞ", "İstanbul", "ΣΊΣΥΦΟΣ", "日本語", "٣٤", "x²", "𝒳𝒴", "a\tb\nc", "naïve café",
-    "don't stop", "under_score", "a-b c_d", "\u200bzero\u200bwidth", "e\u0301", "word " * 200,
-    "x" * 3000,
+    "##", "é", "É", "ß", "ẞ", "İstanbul", "ΣΊΣΥΦΟΣ", "日本語", "٣٤", "x²", "𝒳𝒴", "a\tb\nc",
+    "naïve café", "don't stop", "under_score", "a-b c_d", "\u200bzero\u200bwidth", "e\u0301",
+    "word " * 200, "x" * 3000,
 )  # fmt: skip
 
 NUMBERS = (
@@ -123,8 +123,8 @@ def _numbers(signature: Signature, base: Sequence[Row]) -> Iterator[Row]:
 
 def _extremes(column: Column) -> Sequence[Any]:
     if column.type == "integer":
-        edges = [column.minimum, column.maximum]
-        return [*INTEGERS, *(int(e) + step for e in edges if e is not None for step in (-1, 0, 1))]
+        whole = [int(e) for e in (column.minimum, column.maximum) if e is not None]
+        return [*INTEGERS, *(edge + step for edge in whole for step in (-1, 0, 1))]
     if column.type == "number":
         edges = [float(e) for e in (column.minimum, column.maximum) if e is not None]
         return [*NUMBERS, *(near for edge in edges for near in neighbours(edge))]
@@ -135,7 +135,10 @@ def neighbours(value: float) -> tuple[float, ...]:
     """The value itself, the next doubles, and the values at which its float32 rounding changes."""
     single = np.float32(value)
     with np.errstate(over="ignore"):
-        below, above = np.nextafter(single, np.float32(-np.inf)), np.nextafter(single, np.float32(np.inf))
+        below, above = (
+            np.nextafter(single, np.float32(-np.inf)),
+            np.nextafter(single, np.float32(np.inf)),
+        )
     around = [value, math.nextafter(value, -math.inf), math.nextafter(value, math.inf)]
     for other in (below, single, above):
         if np.isfinite(other):

@@ -242,7 +242,7 @@ def decode(data: bytes, kind: type[_T], name: str) -> _T:
         head = msgspec.json.decode(data, type=_Head)
         if head.format > FORMAT:
             raise ContractError(
-                f"{name} has format {head.format}, this mlpack reads up to {FORMAT}: use a newer one"
+                f"{name} has format {head.format}, this mlpack reads up to {FORMAT}: it is too old"
             )
         return msgspec.json.decode(data, type=kind)
     except msgspec.DecodeError as error:

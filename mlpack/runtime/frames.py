@@ -99,8 +99,11 @@ def _string(values: list[Any], column: Column) -> pd.Series[Any]:
 
 def _category(values: list[Any], column: Column) -> pd.Series[Any]:
     """Categories as observed; a value that was never observed is missing, as it is to pandas."""
-    observed = None if column.categories is None else list(column.categories)
-    return pd.Series(pd.Categorical(values, categories=observed))
+    if column.categories is None:
+        return pd.Series(pd.Categorical(values))
+    known = frozenset(column.categories)
+    kept = [value if value in known else None for value in values]
+    return pd.Series(pd.Categorical(kept, categories=list(column.categories)))
 
 
 def _other(values: list[Any], column: Column) -> pd.Series[Any]:

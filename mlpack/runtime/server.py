@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -104,6 +105,9 @@ def run(settings: Settings, listener: socket.socket, folder: Path | None) -> int
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # What is loaded stays: the collector need not look at it again in the middle of a request.
+    gc.collect()
+    gc.freeze()
     if not workers.is_worker():
         _announce(model, settings, listener)
     server.run(sockets=[listener])

@@ -54,7 +54,7 @@ class Session:
             except msgspec.ValidationError:
                 pass  # a numpy scalar, a missing value, a wrong type: the reader knows which
             else:
-                if all_finite(values):
+                if beyond_doubt(values):
                     return self.engine.one(values)
         return self.clean(self._reader.rows(rows))
 
@@ -88,9 +88,19 @@ class Session:
         self.engine.one([column[0] for column in columns])
 
 
-def all_finite(values: Sequence[Any]) -> bool:
-    """Whether no value is NaN or infinite. NaN means missing, which the compiled types miss."""
-    return not any(type(value) is float and not math.isfinite(value) for value in values)
+def beyond_doubt(values: Sequence[Any]) -> bool:
+    """Whether Python values that msgspec accepted need no further look.
+
+    It takes NaN, which means missing, infinities, and strings with lone surrogates, which no
+    graph can take; JSON has none of them.
+    """
+    for value in values:
+        if type(value) is float:
+            if not math.isfinite(value):
+                return False
+        elif type(value) is str and not value.isascii():
+            return False
+    return True
 
 
 def _typical(kind: str) -> list[Any]:

@@ -18,7 +18,7 @@ from .contract import Schema, Signature
 from .predictions import Refusal, shown
 from .rowtypes import NONE, expressed, row_type
 from .rules import Rules
-from .session import all_finite
+from .session import beyond_doubt
 from .values import Clean, Reader
 
 RESERVED = "instances"
@@ -126,7 +126,7 @@ class Validator:
             except msgspec.ValidationError:
                 pass
             else:
-                if all_finite(values) and not (self._rest and self._rest.one(values)):
+                if beyond_doubt(values) and not (self._rest and self._rest.one(values)):
                     return values
         return self.rows([row])
 

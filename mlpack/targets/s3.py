@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _KINDS = ("zip", "wheel")
 _KEYS = ("bucket", "endpoint", "prefix", "region", "target")
+# Folders between single slashes, none of them . or ..
+_PREFIX = r"/?(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9_.=-]+(?:/(?=.)|/?$))*"
+_URL = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?"
 _TYPES = {"zip": "application/zip", "wheel": "application/zip", "manifest": "application/json"}
 _DENIED = frozenset(
     {
@@ -296,14 +299,12 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
                 f"[deploy] has no key {key!r} for target s3",
                 hint=did_you_mean(key, _KEYS) or f"There are: {known}",
             )
-    bucket = _text(config, "bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+    bucket = _text(config, "bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
     if bucket is None:
         raise InputError("[deploy] has no bucket", hint='[deploy]\nbucket = "NAME"')
-    prefix = _text(config, "prefix", r"/?([A-Za-z0-9_.=-]+/)*([A-Za-z0-9_.=-]+)?") or ""
-    if {".", ".."} & set(prefix.split("/")):
-        raise InputError(f"[deploy] prefix: {prefix!r} is not a folder in the bucket")
-    endpoint = _text(config, "endpoint", r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
-    region = _text(config, "region", r"[a-z0-9-]+")
+    prefix = _text(config, "prefix", _PREFIX, "a folder in the bucket, such as models/eu") or ""
+    endpoint = _text(config, "endpoint", _URL, "a URL without user, password or query")
+    region = _text(config, "region", r"[a-z0-9-]+", "a region's name, such as eu-central-1")
     try:
         session = boto3.Session(
             aws_access_key_id=env.get("AWS_ACCESS_KEY_ID") or None,
@@ -331,11 +332,11 @@ def _client_config(endpoint: str | None) -> Config:
     )
 
 
-def _text(config: Mapping[str, Any], key: str, grammar: str) -> str | None:
-    """The value of a key, if it is there and well formed."""
+def _text(config: Mapping[str, Any], key: str, grammar: str, expected: str) -> str | None:
+    """The value of a key, if it is there and well formed. Errors do not show it: may be secret."""
     value = config.get(key)
     if value is None:
         return None
     if not isinstance(value, str) or not re.fullmatch(grammar, value):
-        raise InputError(f"[deploy] {key}: {value!r} is not what it should be")
+        raise InputError(f"[deploy] {key} is not {expected}")
     return value

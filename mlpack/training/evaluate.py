@@ -29,14 +29,16 @@ class Split:
     stratified: bool
 
 
-def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> Split:  # noqa: ANN401
+def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> Split:
     """Four fifths to learn from, one fifth held out, chosen by `seed`.
 
     A class with a single row cannot be in both: then the split is not stratified.
     """
     counts = pd.Series(np.asarray(target).reshape(len(columns), -1)[:, 0]).value_counts()
     held_out = int(np.ceil(len(columns) * HELD_OUT))
-    possible = stratify and counts.min() > 1 and min(held_out, len(columns) - held_out) >= len(counts)
+    possible = (
+        stratify and counts.min() > 1 and min(held_out, len(columns) - held_out) >= len(counts)
+    )
     train, test, train_target, test_target = train_test_split(
         columns,
         target,
@@ -47,12 +49,12 @@ def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> S
     return Split(train, train_target, test, test_target, stratified=possible)
 
 
-def classifies(pipeline: Any) -> bool:  # noqa: ANN401
+def classifies(pipeline: Any) -> bool:
     """Whether the unfitted pipeline ends with a classifier."""
     return bool(is_classifier(pipeline))
 
 
-def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:  # noqa: ANN401
+def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:
     """The usual metrics of a fitted pipeline on rows that it has not seen, by name."""
     predicted = pipeline.predict(columns)
     if not hasattr(pipeline, "classes_"):
@@ -70,7 +72,7 @@ def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, floa
         shares = pipeline.predict_proba(columns)
         labels = list(pipeline.classes_)
         found["log_loss"] = float(metrics.log_loss(target, shares, labels=labels))
-        if len(labels) == 2 and len(set(target)) == 2:  # noqa: PLR2004 - one class against another
+        if len(labels) == 2 and len(set(target)) == 2:
             positive = np.asarray(target) == labels[1]
             found["roc_auc"] = float(metrics.roc_auc_score(positive, shares[:, 1]))
     return found

@@ -16,7 +16,7 @@ from mlpack.project import Project
 from mlpack.training.usercode import importable, told
 
 
-def load_model(project: Project) -> Any:  # noqa: ANN401 - whatever the file holds
+def load_model(project: Project) -> Any:
     """The fitted estimator in the project's model file.
 
     Raises:
@@ -47,11 +47,11 @@ def load_model(project: Project) -> Any:  # noqa: ANN401 - whatever the file hol
             hint="Call fit before you save it, or run: mlpack train",
         ) from error
     except TypeError:
-        pass  # not scikit-learn's own kind of estimator: whether it is fitted shows when it predicts
+        pass  # no estimator of scikit-learn's kind: whether it is fitted shows when it predicts
     return model
 
 
-def _unpickled(project: Project, path: Path, where: str) -> Any:  # noqa: ANN401
+def _unpickled(project: Project, path: Path, where: str) -> Any:
     if path.suffix not in (".joblib", ".pkl", ".pickle"):
         raise InputError(
             f"a model in the format {path.suffix or 'without a suffix'} cannot be read yet",
@@ -68,7 +68,7 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:  # noqa: ANN401
             f"here is {error.current_sklearn_version}",
             where=where,
             hint="Train it again with `mlpack train`, or put the project on "
-            f"scikit-learn=={error.original_sklearn_version} and run: mlpack lock && mlpack install",
+            f"scikit-learn=={error.original_sklearn_version}: mlpack lock && mlpack install",
         ) from error
     except (ModuleNotFoundError, AttributeError) as error:
         main = "__main__" in str(error)
@@ -86,7 +86,7 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:  # noqa: ANN401
             where=where,
             hint="Train it again with: mlpack train",
         ) from error
-    except Exception as error:
+    except Exception:
         # A pickle may run any code when it is loaded, and that code may raise anything.
         with told(project, "loading the model"):
-            raise error
+            raise

@@ -23,7 +23,7 @@ PROBES = 5
 
 def observe(
     frame: pd.DataFrame,
-    pipeline: Any,  # noqa: ANN401 - a fitted estimator
+    pipeline: Any,
     *,
     target: str | None,
     source: Literal["train", "sample", "estimator"],
@@ -90,13 +90,13 @@ def _kind(series: pd.Series[Any]) -> ColumnType:
         series.cat.categories.tolist()
         if isinstance(dtype, pd.CategoricalDtype)
         else series.dropna().tolist()
-        if dtype == object or isinstance(dtype, pd.StringDtype)
+        if dtype == np.dtype(object) or isinstance(dtype, pd.StringDtype)
         else None
     )
     if values is None:
         raise InputError(
             f"the column {series.name!r} has the type {dtype}, which cannot be a raw column yet",
-            hint="Turn it into a number or a text in data.load, for example with .dt.year or str().",
+            hint="Make it a number or a text in data.load, for example with .dt.year or str().",
         )
     kinds = {type(plain(value)) for value in values}
     if kinds <= {str}:
@@ -172,18 +172,18 @@ def _classes(pipeline: Any, classes: Any) -> dict[str, Any]:
     return {
         "task": "classification",
         "labels": labels,
-        "positive": labels[1] if len(labels) == 2 else None,  # noqa: PLR2004 - yes or no
+        "positive": labels[1] if len(labels) == 2 else None,
         "outputs": tuple(outputs),
     }
 
 
-def probed(signature: Signature, pipeline: Any, frame: pd.DataFrame) -> Signature:  # noqa: ANN401
+def probed(signature: Signature, pipeline: Any, frame: pd.DataFrame) -> Signature:
     """The signature with `nullable` and `finite` of each column, found by asking the pipeline."""
     rows = real_rows(frame.head(200))
     complete = [row for row in rows if None not in row.values()] or rows
     base = complete[:PROBES]
 
-    def refused(name: str, value: Any) -> bool:  # noqa: ANN401 - None or a number
+    def refused(name: str, value: Any) -> bool:
         return bool(ask(pipeline, signature, [{**row, name: value} for row in base]).refused.all())
 
     return msgspec.structs.replace(

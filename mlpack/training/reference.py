@@ -19,14 +19,14 @@ TARGET = f"{PREFIX}target"
 
 
 def number_column(index: int) -> str:
-    """The name of the column with the probability of class `index`, or the value of output it is."""
+    """The name of the column with the probability, or the value, number `index`."""
     return f"{PREFIX}number:{index}"
 
 
 def write_reference(
     path: Path,
     columns: pd.DataFrame,
-    target: Any,  # noqa: ANN401 - a series or array
+    target: Any,
     outcomes: Outcomes,
     signature: Signature,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Runs the project's ``data.load`` and ``pipeline.build``; what they raise is told with its line."""
+"""Runs the project's ``data.load`` and ``pipeline.build``; errors are told with their line."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def load_data(
     pair of columns and target.
     """
     loaded = _call(project, project.data_module, "data", "load", config)
-    if isinstance(loaded, tuple) and len(loaded) == 2:  # noqa: PLR2004 - a pair
+    if isinstance(loaded, tuple) and len(loaded) == 2:
         columns, target = loaded
         return _frame(columns, project), target, getattr(target, "name", None)
     frame = _frame(loaded, project)
@@ -89,7 +89,7 @@ def load_data(
     return frame.drop(columns=[name]), frame[name], str(name)
 
 
-def _frame(loaded: Any, project: Project) -> pd.DataFrame:  # noqa: ANN401 - whatever the user gave
+def _frame(loaded: Any, project: Project) -> pd.DataFrame:
     where = _relative(project, project.data_module)
     if not isinstance(loaded, pd.DataFrame):
         raise InputError(
@@ -107,7 +107,7 @@ def _frame(loaded: Any, project: Project) -> pd.DataFrame:  # noqa: ANN401 - wha
     return loaded.reset_index(drop=True)
 
 
-def build_pipeline(project: Project, config: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def build_pipeline(project: Project, config: Mapping[str, Any]) -> Any:
     """What the project's ``pipeline.build(config)`` gives: an estimator, not yet fitted."""
     pipeline = _call(project, project.pipeline_module, "pipeline", "build", config)
     if not (hasattr(pipeline, "fit") and hasattr(pipeline, "predict")):
@@ -121,12 +121,12 @@ def build_pipeline(project: Project, config: Mapping[str, Any]) -> Any:  # noqa:
 
 def _call(
     project: Project, path: Path | None, module: str, function: str, config: Mapping[str, Any]
-) -> Any:  # noqa: ANN401
+) -> Any:
     if path is None:
         raise InputError(
             f"there is no {module}.py with a function {function}(config)",
             where=f"src/{project.package}/",
-            hint=f"Write src/{project.package}/{module}.py, or start from: mlpack new {project.name}",
+            hint=f"Write src/{project.package}/{module}.py; `mlpack new` shows how it may look.",
         )
     where = _relative(project, path)
     name = module_name(project, path)

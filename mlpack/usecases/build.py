@@ -30,7 +30,12 @@ class Tools(BundleTools, Protocol):
     """What building needs from outside; made only when it is needed."""
 
     def packagers(
-        self, project: Project, lock: Lock, pins: Sequence[Pin], kinds: Sequence[str], base: str | None
+        self,
+        project: Project,
+        lock: Lock,
+        pins: Sequence[Pin],
+        kinds: Sequence[str],
+        base: str | None,
     ) -> tuple[Sequence[Packager], Lock]:
         """What makes each kind of artifact, and the lock with the base image in it."""
         ...

@@ -93,7 +93,9 @@ def export_key(project: Project) -> str:
 def code_digests(package: Path) -> Mapping[str, str]:
     """The digest of each source file of the user's package."""
     files = [package] if package.is_file() else sorted(package.rglob("*.py"))
-    return {f"code:{path.relative_to(package.parent).as_posix()}": sha256_file(path) for path in files}
+    return {
+        f"code:{path.relative_to(package.parent).as_posix()}": sha256_file(path) for path in files
+    }
 
 
 def _installed() -> dict[str, str]:

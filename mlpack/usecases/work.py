@@ -16,7 +16,12 @@ OUT_OF_MEMORY = -9
 
 
 def work(
-    name: str, request: dict[str, Any], *, runner: Runner, reporter: Reporter, stage: Stage | None = None
+    name: str,
+    request: dict[str, Any],
+    *,
+    runner: Runner,
+    reporter: Reporter,
+    stage: Stage | None = None,
 ) -> wire.Answer:
     """Run the worker called `name` to its end and return its answer.
 
@@ -42,9 +47,7 @@ def work(
     if completed.code or not completed.stdout:
         raise InputError(
             f"the {name} process ended with code {completed.code}: {_last(completed.stderr)}",
-            hint="It ran out of memory or was killed."
-            if completed.code == OUT_OF_MEMORY
-            else None,
+            hint="It ran out of memory or was killed." if completed.code == OUT_OF_MEMORY else None,
         )
     answer: wire.Answer = json.loads(completed.stdout)
     wire.raise_error(answer)

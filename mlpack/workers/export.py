@@ -93,11 +93,11 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
         if project.settings.format == "onnx":
             raise ProofError(
                 reason,
-                where=project.model and project.model.relative_to(project.root).as_posix(),
+                where=str(project.model and project.model.relative_to(project.root).as_posix()),
                 hint='Set format = "auto" in [tool.mlpack] to ship the pipeline as Python.',
             )
-        graph = parity
-        exported = _as_python(pipeline, graph.steps)
+        steps = tuple(msgspec.structs.replace(step, form="python") for step in parity.steps)
+        exported = _as_python(pipeline, steps)
         progress("proving the pipeline as Python")
         parity, _ = _proved(pipeline, signature, exported, real, real_name)
     if not parity.equal:
@@ -161,9 +161,12 @@ def _as_python(pipeline: Any, steps: tuple[Step, ...]) -> Exported:
 def _refuse_main(pipeline: Any) -> None:
     """A class of ``__main__`` exists only in the notebook or script that defined it."""
     main = sys.modules["__main__"]
-    steps = getattr(pipeline, "get_params", dict)()
+    steps: dict[str, Any] = getattr(pipeline, "get_params", dict)()
     for value in (pipeline, *steps.values()):
-        if type(value).__module__ == main.__name__ or getattr(value, "__module__", "") == "__main__":
+        if (
+            type(value).__module__ == main.__name__
+            or getattr(value, "__module__", "") == "__main__"
+        ):
             raise InputError(
                 f"the model refers to {type(value).__name__}, defined in a notebook or script",
                 hint="Move it into the project's package and save the pipeline again.",
@@ -182,9 +185,7 @@ def _proved(
         if exported.encoding is None
         else OnnxEngine(exported.model, exported.encoding, signature)
     )
-    rows = batches(
-        signature, real, exported.thresholds, exported.encoding, real_name=real_name
-    )
+    rows = batches(signature, real, exported.thresholds, exported.encoding, real_name=real_name)
     return prove(pipeline, Session(signature, engine), signature, exported, rows)
 
 

@@ -72,11 +72,11 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
     return {**found, "dropped": dropped, "schema": scaffolded, "task": signature.task}
 
 
-def _without_missing_targets(
-    columns: pd.DataFrame, target: Any
-) -> tuple[pd.DataFrame, Any, int]:
+def _without_missing_targets(columns: pd.DataFrame, target: Any) -> tuple[pd.DataFrame, Any, int]:
     """Rows whose target is known, and how many are not."""
-    values = target if isinstance(target, pd.Series | pd.DataFrame) else pd.Series(np.asarray(target))
+    values = (
+        target if isinstance(target, pd.Series | pd.DataFrame) else pd.Series(np.asarray(target))
+    )
     if len(values) != len(columns):
         raise InputError(f"data.load gives {len(columns)} rows but {len(values)} targets")
     values = values.reset_index(drop=True)

@@ -223,11 +223,9 @@ def test_a_store_without_conditional_writes(built):
         stub.add_response("head_bucket", {})
         for _ in range(3):
             stub.add_client_error("head_object", "404")
-        meta = {"ETag": '"x"', "Metadata": {}}
-        for kind in ("zip", "wheel"):
+        for _ in ("zip", "wheel"):
             stub.add_client_error("put_object", "NotImplemented", http_status_code=501)
             stub.add_response("put_object", {}, dict.fromkeys(UNCONDITIONAL, ANY))
-            meta = {"ETag": '"x"', "Metadata": {"sha256": built.artifacts[kind].sha256}}
         for kind in ("zip", "wheel"):
             meta = {"ETag": '"x"', "Metadata": {"sha256": built.artifacts[kind].sha256}}
             stub.add_response("head_object", meta)
@@ -318,6 +316,10 @@ def test_made_from_configuration(bucket, built):
         ({"bucket": 3}, "bucket"),
         ({"bucket": "shelf", "prefix": "a//b"}, "prefix"),
         ({"bucket": "shelf", "prefix": "a/../b"}, "prefix"),
+        ({"bucket": "shelf", "prefix": ".."}, "prefix"),
+        ({"bucket": "shelf", "prefix": "./a"}, "prefix"),
+        ({"bucket": "shelf", "prefix": "a/.."}, "prefix"),
+        ({"bucket": "shelf", "prefix": "//"}, "prefix"),
         ({"bucket": "shelf", "prefix": "a\nb"}, "prefix"),
         ({"bucket": "shelf", "endpoint": "ftp://x"}, "endpoint"),
         ({"bucket": "shelf", "endpoint": "https://user:password@x"}, "endpoint"),
@@ -327,6 +329,17 @@ def test_made_from_configuration(bucket, built):
 def test_wrong_configuration(config, said):
     with pytest.raises(InputError, match=said):
         make(config, KEYS)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "a", "a/b", "/a/b/", "a.b/c-d_e", "...", "team=ml/x"])
+def test_prefixes(prefix):
+    make({"bucket": "shelf", "prefix": prefix}, KEYS)
+
+
+def test_a_password_in_the_configuration_is_not_shown():
+    with pytest.raises(InputError) as caught:
+        make({"bucket": "shelf", "endpoint": "https://user:hunter2@x"}, KEYS)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_misspelt_key_is_guessed():

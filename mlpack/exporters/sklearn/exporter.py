@@ -72,11 +72,11 @@ class SklearnExporter:
 
     name = "sklearn"
 
-    def accepts(self, pipeline: Any) -> bool:  # noqa: ANN401 - any object that a pickle may hold
+    def accepts(self, pipeline: Any) -> bool:
         """Whether `pipeline` is an estimator of scikit-learn."""
         return isinstance(pipeline, BaseEstimator) and hasattr(pipeline, "predict")
 
-    def export(self, pipeline: Any, signature: Signature) -> Exported:  # noqa: ANN401
+    def export(self, pipeline: Any, signature: Signature) -> Exported:
         """The pipeline as a graph; see `mlpack.ports.Exporter.export`."""
         candidates = tuple(c.name for c in signature.columns if c.type != "string")
         first = Context(signature=signature, vocabulary={}, numbers=candidates)

@@ -93,6 +93,9 @@ class Context:
     used_numbers: set[str] = field(default_factory=set)
     _widths: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._widths["numbers"] = len(self.numbers)
+
     def raw_features(self) -> tuple[Feature, ...]:
         """The signature's columns, as the first step of the pipeline receives them."""
         return tuple(self._raw(column) for column in self.signature.columns)
@@ -161,12 +164,8 @@ class Context:
             if tensor == "numbers":
                 self.used_numbers.update(self.numbers[member.index] for member in members)
             indices = [member.index for member in members]
-            if tensor in self._widths and indices == list(range(self._widths[tensor])):
-                parts.append(tensor)
-            elif tensor == "numbers" and indices == list(range(len(self.numbers))):
-                parts.append(tensor)
-            else:
-                parts.append(self.graph.columns(tensor, indices))
+            whole = indices == list(range(self._widths[tensor]))
+            parts.append(tensor if whole else self.graph.columns(tensor, indices))
         return self.graph.concat(parts)
 
     def made(
@@ -214,13 +213,13 @@ class Context:
         )
 
 
-def plain(value: Any) -> Category | None:  # noqa: ANN401 - any category
+def plain(value: Any) -> Category | None:
     """A category in its own JSON type; None for a missing one."""
     if value is None or value is UNKNOWN:
         return None
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is missing
+    if isinstance(value, float) and value != value:
         return None
     return value if isinstance(value, str | int | float | bool) else None
 

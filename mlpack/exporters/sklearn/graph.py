@@ -47,7 +47,7 @@ class Graph:
             self._inputs[name] = helper.make_tensor_value_info(name, element, ["rows", width])
         return name
 
-    def constant(self, value: NDArray[Any] | Sequence[Any] | float) -> str:
+    def constant(self, value: NDArray[Any] | np.generic | Sequence[Any] | float) -> str:
         """A constant tensor; equal constants are stored once."""
         array = np.asarray(value)
         if array.dtype.kind in "UO":
@@ -70,7 +70,7 @@ class Graph:
         *,
         domain: str = "",
         outputs: int = 1,
-        **attributes: Any,  # noqa: ANN401 - whatever the operator takes
+        **attributes: Any,
     ) -> str:
         """Add a node; the name of its first output."""
         return self.nodes(operator, inputs, domain=domain, outputs=outputs, **attributes)[0]
@@ -82,7 +82,7 @@ class Graph:
         *,
         domain: str = "",
         outputs: int = 1,
-        **attributes: Any,  # noqa: ANN401 - whatever the operator takes
+        **attributes: Any,
     ) -> list[str]:
         """Add a node; the names of all its outputs."""
         if domain and domain not in self._domains:
@@ -138,7 +138,7 @@ class Graph:
         return self.node("ArgMax", [a], axis=1, keepdims=0, select_last_index=0)
 
     def not_finite(self, a: str, *, allow_nan: bool = False) -> str:
-        """Whether a row of a float64 matrix has an infinity (or a NaN, unless allowed): bool [rows]."""
+        """Whether a row has an infinity, or a NaN unless allowed: bool [rows]."""
         axis = self.constant(np.array([1], np.int64))
         if allow_nan:
             infinite = self.cast(self.node("IsInf", [a]), FLOAT)
@@ -172,10 +172,14 @@ class Graph:
             self._nodes.append(copy_node)
         for used in model.opset_import:
             if used.domain and used.domain not in self._domains:
-                self._domains[used.domain] = ML_OPSET if used.domain == "ai.onnx.ml" else used.version
+                self._domains[used.domain] = (
+                    ML_OPSET if used.domain == "ai.onnx.ml" else used.version
+                )
         return {output.name: names[output.name] for output in model.graph.output}
 
-    def build(self, outputs: Sequence[tuple[str, str, int, Sequence[str | int]]]) -> onnx.ModelProto:
+    def build(
+        self, outputs: Sequence[tuple[str, str, int, Sequence[str | int]]]
+    ) -> onnx.ModelProto:
         """The finished model. Nodes and constants that no output needs are left out.
 
         Args:

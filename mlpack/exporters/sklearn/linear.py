@@ -88,7 +88,7 @@ def _sgd_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     if step.loss == "log_loss":
-        if len(step.classes_) > 2:  # noqa: PLR2004
+        if len(step.classes_) > 2:
             raise NotExportableError(
                 path, f"{describe(step, 'loss')} with more than two classes has no exact graph yet"
             )

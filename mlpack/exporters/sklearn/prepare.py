@@ -94,9 +94,10 @@ def _fill(features: tuple[Feature, ...], fills: list[Any], context: Context) -> 
 def _indicate(feature: Feature, context: Context) -> Feature:
     if feature.tensor is not None:
         column = context.matrix([feature], "")
-        return Feature(tensor=context.graph.cast(context.graph.node("IsNaN", [column]), DOUBLE))
+        absent = context.graph.cast(context.graph.node("IsNaN", [column]), DOUBLE)
+        return context.made(absent, [None])[0]
     values = np.array([[float(_missing(value))] for value in feature.values or ()])
-    return Feature(tensor=context.lookup(str(feature.raw), values))
+    return context.made(context.lookup(str(feature.raw), values), [None])[0]
 
 
 def _together(features: tuple[Feature, ...], context: Context, path: str) -> str:
@@ -195,7 +196,7 @@ def _min_max(
 def _encode(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    """Encoders that look at one column at a time: what each value becomes is asked of themselves."""
+    """Encoders look at one column at a time: what each value becomes is asked of them."""
     made: list[Feature] = []
     widths = _widths(step, len(features))
     start = 0
@@ -227,8 +228,6 @@ def _table(step: Any, features: tuple[Feature, ...], index: int, context: Contex
     feature = features[index]
     values = list(feature.values or ())
     column = _column(values, step.categories_[index])
-    if len(column) != len(values):
-        raise ValueError("an encoder was asked for another number of values")
     frame = pd.DataFrame(
         {
             str(other): column
@@ -241,7 +240,7 @@ def _table(step: Any, features: tuple[Feature, ...], index: int, context: Contex
         frame.columns = step.feature_names_in_
     rows = []
     for row in range(len(values)):
-        part = frame.iloc[[row]]
+        part: Any = frame.iloc[[row]]
         if not hasattr(step, "feature_names_in_"):
             part = part.to_numpy(dtype=object if column.dtype == object else None)
         rows.append(_ask(step, part, values[row], feature, context))
@@ -259,8 +258,12 @@ def _ask(step: Any, row: Any, value: Any, feature: Feature, context: Context) ->
             # already: its column is not nullable.
             if value is UNKNOWN:
                 context.refused_unknown.add(str(feature.raw))
+            elif not _missing(value):
+                raise
             return None
-    return np.asarray(made.todense() if hasattr(made, "todense") else made, np.float64)[0]
+    dense = made.todense() if hasattr(made, "todense") else made
+    row_made: Array = np.asarray(dense, np.float64)[0]
+    return row_made
 
 
 def _column(values: list[Any], categories: Array) -> pd.Series[Any]:
@@ -284,7 +287,7 @@ def _column(values: list[Any], categories: Array) -> pd.Series[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and value == value  # noqa: PLR0124
+    return isinstance(value, int | float | np.number) and value == value
 
 
 def _function(

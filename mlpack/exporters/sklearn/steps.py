@@ -28,13 +28,21 @@ class Walk(Protocol):
     """Converts the steps inside a step."""
 
     def transform(
-        self, path: str, step: Any, features: tuple[Feature, ...], context: Context  # noqa: ANN401
+        self,
+        path: str,
+        step: Any,
+        features: tuple[Feature, ...],
+        context: Context,
     ) -> tuple[Feature, ...]:
         """The columns that a transformer makes of `features`."""
         ...
 
     def predict(
-        self, path: str, step: Any, features: tuple[Feature, ...], context: Context  # noqa: ANN401
+        self,
+        path: str,
+        step: Any,
+        features: tuple[Feature, ...],
+        context: Context,
     ) -> Outputs:
         """What a model answers for `features`."""
         ...
@@ -52,7 +60,7 @@ def join(path: str, name: str) -> str:
     return f"{path} → {name}" if path else name
 
 
-def describe(step: Any, *parameters: str) -> str:  # noqa: ANN401
+def describe(step: Any, *parameters: str) -> str:
     """A step as the user would write it, with the parameters that matter."""
     values = step.get_params(deep=False) if hasattr(step, "get_params") else {}
     shown = ", ".join(f"{name}={values[name]!r}" for name in parameters if name in values)

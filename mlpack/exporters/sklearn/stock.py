@@ -56,7 +56,8 @@ def _classifier(
     context.refusals.append(graph.not_finite(matrix))
     label, scores = _convert(path, _numbered(step), matrix, len(features), context)[:2]
     return Outputs(
-        label=graph.reshape(graph.cast(label, INT64), [-1]), probabilities=graph.cast(scores, DOUBLE)
+        label=graph.reshape(graph.cast(label, INT64), [-1]),
+        probabilities=graph.cast(scores, DOUBLE),
     )
 
 

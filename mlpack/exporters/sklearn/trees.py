@@ -182,9 +182,7 @@ def _float32_matrix(
     return rounded
 
 
-def _note_thresholds(
-    features: tuple[Feature, ...], trees: list[Tree], context: Context
-) -> None:
+def _note_thresholds(features: tuple[Feature, ...], trees: list[Tree], context: Context) -> None:
     for tree in trees:
         for node in np.flatnonzero(np.asarray(tree.left) >= 0):
             context.threshold(features[int(tree.feature[node])], float(tree.threshold[node]))
@@ -317,9 +315,7 @@ def _gradient_classifier(
     raw, scores = _gradient_raw(path, step, features, context)
     graph = context.graph
     if scores > 1:
-        return Outputs(
-            label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1)
-        )
+        return Outputs(label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1))
     above = graph.node("GreaterOrEqual", [raw, graph.constant(np.float64(0))])
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),
@@ -359,8 +355,8 @@ def _hist_raw(
             )
             trees.append(tree)
             ensemble.add_one(tree, nodes["value"], score)
+    # No refusal: the original takes NaN and infinities as they are.
     matrix = context.matrix(features, path)
-    context.refusals.append(context.graph.not_finite(matrix, allow_nan=True))
     _note_thresholds(features, trees, context)
     start = np.asarray(step._baseline_prediction, np.float64).reshape(1, -1)  # noqa: SLF001
     return context.graph.add(ensemble.node(matrix, context), context.graph.constant(start)), scores
@@ -372,9 +368,7 @@ def _hist_classifier(
     raw, scores = _hist_raw(path, step, features, context)
     graph = context.graph
     if scores > 1:
-        return Outputs(
-            label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1)
-        )
+        return Outputs(label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1))
     above = graph.node("Greater", [raw, graph.constant(np.float64(0))])
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Makes a base image from Debian's own packages: ``python scripts/debian_base.py OUT_ARCHIVE``.
+
+For machines that no registry answers to. As root on Debian, with mmdebstrap. The image holds
+Debian 12's Python 3.11 with its libraries, the C and C++ libraries, certificates and time zones;
+no shell, no package manager. It is named ``debian-bookworm-python3.11``, for that is what it is:
+it is neither Debian's nor Python's official image. The archive is one that ``docker load``,
+skopeo and ``base = "archive:PATH"`` read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import re
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlpack.errors import MlpackError, OutsideError
+from mlpack.files import staged
+from mlpack.oci.archive import write_archive
+from mlpack.oci.bytecode import can_compile, compile_sources, pyc_path
+from mlpack.oci.layers import EPOCH, compress
+from mlpack.oci.values import (
+    LAYER_GZIP,
+    Descriptor,
+    Execution,
+    History,
+    ImageConfig,
+    Layer,
+    RootFs,
+    make_image,
+)
+from mlpack.process import run
+
+SUITE = "bookworm"
+PYTHON = "3.11"
+NAME = f"debian-{SUITE}-python{PYTHON}"
+TAG = "12"
+PACKAGES = (
+    "base-files",
+    "base-passwd",
+    "ca-certificates",
+    "libc6",
+    "libstdc++6",
+    "netbase",
+    "python3",
+    "tzdata",
+)
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+_AUTHORITIES = re.compile(r"usr/share/ca-certificates/.+\.crt")
+_LEFT_OUT = re.compile(
+    r"dev/.*"
+    r"|usr/share/(?:doc/(?!.*/copyright$).*|man/.*|info/.*|locale/.*|lintian/.*|bash-completion/.*)"
+    r"|usr/lib/[a-z0-9_]+-linux-gnu/gconv/.*"  # iconv's tables: Python has its own codecs
+    r"|usr/s?bin/(?:dpkg|update-alternatives|start-stop-daemon|openssl|c_rehash|py3).*|bin/tar"
+    r"|var/(?:lib/dpkg|lib/apt|cache|log)/.+"
+    r"|usr/lib/python3[.0-9]*/(?:pydoc_data|lib2to3|ensurepip|idlelib|test)/.*"
+)
+_PASSWD = (
+    "root:x:0:0:root:/root:/usr/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/usr/sbin/nologin\n"
+)
+_GROUP = "root:x:0:\nnonroot:x:65532:\n"
+
+
+def main(argv: list[str]) -> int:
+    """Make the archive that the only argument names."""
+    if len(argv) != 1 or argv[0].startswith("-"):
+        sys.stderr.write(f"{(__doc__ or '').splitlines()[0]}\n")
+        return 2
+    try:
+        size = make(Path(argv[0]))
+    except MlpackError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.code
+    sys.stdout.write(f"{argv[0]}: {NAME}:{TAG}, {size / 1e6:.1f} MB\n")
+    return 0
+
+
+def make(out: Path) -> int:
+    """Write the archive; its size in bytes.
+
+    Raises:
+        OutsideError: mmdebstrap is not there or failed, or the machine is another one.
+    """
+    architecture = ARCHITECTURES.get(os.uname().machine)
+    if architecture is None:
+        raise OutsideError(f"there is no base image for {os.uname().machine}")
+    with tempfile.TemporaryDirectory() as folder:
+        root, plain, blob = (Path(folder) / name for name in ("root.tar", "plain.tar", "layer"))
+        _bootstrap(root)
+        (Path(folder) / "compile").mkdir()
+        _rewrite(root, plain, Path(folder) / "compile")
+        with plain.open("rb") as tar:
+            done = compress(tar, blob)
+        layer = Layer(
+            Descriptor(media_type=LAYER_GZIP, digest=done.digest, size=done.size),
+            done.diff_id,
+            lambda: blob.open("rb"),
+        )
+        image = make_image(_config(architecture, done.diff_id), (layer,), {})
+        with staged(out) as stage:
+            return write_archive(image, stage, NAME, TAG).size
+
+
+def _bootstrap(root: Path) -> None:
+    # "extract" unpacks packages and what they need, and runs none of their scripts.
+    done = run(
+        [
+            "mmdebstrap",
+            "--variant=extract",
+            f"--include={','.join(PACKAGES)}",
+            "--quiet",
+            SUITE,
+            str(root),
+        ],
+        on_line=lambda line: sys.stderr.write(f"{line}\n") and None,
+    )
+    if done.code:
+        raise OutsideError(
+            f"mmdebstrap failed: {done.stderr.strip()[-500:]}",
+            hint="It must run as root on Debian. Run: apt-get install mmdebstrap",
+        )
+
+
+def _rewrite(root: Path, plain: Path, scratch: Path) -> None:
+    """Leave out what is not needed, add what the packages' scripts would, fix all times."""
+    with tarfile.open(root) as tar, tarfile.open(plain, "w", format=tarfile.PAX_FORMAT) as out:
+        members: dict[str, tuple[tarfile.TarInfo, bytes | None]] = {}
+        for member in tar:
+            name = posixpath.normpath(member.name)
+            if name == "." or _LEFT_OUT.fullmatch(name) or member.isdev():
+                continue
+            content = tar.extractfile(member) if member.isreg() else None
+            members[name] = (member, content.read() if content else None)
+        for name, data in _made(members, scratch).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            members[name] = (info, data)
+        for name in sorted(members):
+            info, data = members[name]
+            info.name = name
+            info.mtime = EPOCH
+            info.uname = info.gname = ""
+            info.pax_headers = {}
+            out.addfile(info, io.BytesIO(data) if data is not None else None)
+
+
+def _made(
+    members: Mapping[str, tuple[tarfile.TarInfo, bytes | None]], scratch: Path
+) -> dict[str, bytes]:
+    """What the scripts of the packages would have made: certificates, users, bytecode."""
+    authorities = [
+        data for name, (_, data) in sorted(members.items()) if data and _AUTHORITIES.fullmatch(name)
+    ]
+    made = {
+        "etc/ssl/certs/ca-certificates.crt": b"".join(authorities),
+        "etc/passwd": _PASSWD.encode(),
+        "etc/group": _GROUP.encode(),
+        "etc/nsswitch.conf": b"hosts: files dns\n",
+    }
+    library = f"usr/lib/python{PYTHON}/"
+    sources = {
+        name: data
+        for name, (_, data) in members.items()
+        if data and name.startswith(library) and name.endswith(".py")
+    }
+    if can_compile(PYTHON):
+        compiled = compile_sources(sources, scratch, run)
+        made.update({pyc_path(name): data for name, data in compiled.items()})
+    return made
+
+
+def _config(architecture: str, diff_id: str) -> ImageConfig:
+    return ImageConfig(
+        created="1980-01-01T00:00:00Z",
+        architecture=architecture,
+        os="linux",
+        config=Execution(
+            env=(
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "LANG=C.UTF-8",
+                "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            ),
+            cmd=("/usr/bin/python3",),
+            labels={
+                "org.opencontainers.image.title": NAME,
+                "org.opencontainers.image.description": "Python from Debian's packages, put "
+                "together on this machine; not an official image of Debian or Python",
+            },
+        ),
+        rootfs=RootFs(type="layers", diff_ids=(diff_id,)),
+        history=(History(created="1980-01-01T00:00:00Z", created_by="scripts/debian_base.py"),),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
