@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from mlpack.errors import InputError, MlpackError, OutsideError
+from mlpack.errors import InputError, OutsideError
 from mlpack.indexes import redact
 
 _AGAIN = "Change one of the two, then run: mlpack lock"
@@ -69,7 +70,8 @@ class Requests:
 
     def like(self, text: str) -> Asked | None:
         """The direct request that a resolver's ``numpy>=1.26,<2`` means, if there is one."""
-        same = [a for a in self.of(name_of(text)) if _specifier(a.requirement) == _specifier(text)]
+        wanted = specifier_of(text)
+        same = [a for a in self.of(name_of(text)) if specifier_of(a.requirement) == wanted]
         return same[0] if same else None
 
     def who(self, name: str) -> str:
@@ -113,8 +115,7 @@ def needs_python(asked: Asked, wanted: str, python: str) -> InputError:
 def no_file(name: str, who: str, machine: str) -> InputError:
     """A package has no file for the machine that the lock is for."""
     return InputError(
-        f"{name} has no file that runs on {machine}; "
-        f"it is asked for by {who}",
+        f"{name} has no file that runs on {machine}; it is asked for by {who}",
         hint=f"Leave it out there with a marker, such as: {name}; sys_platform == 'win32'",
     )
 
@@ -163,11 +164,11 @@ def outside(text: str) -> OutsideError | None:
     return None
 
 
-def unexplained(tool: str, text: str, requests: Requests) -> MlpackError:
+def unexplained(tool: str, text: str, requests: Requests) -> OutsideError:
     """A failure that nobody has translated yet: the tool's own last words, without credentials."""
     people = ", ".join(dict.fromkeys(who for _, who in requests.requirements))
-    return InputError(
-        f"{tool} finds no versions for what is asked for by {people}",
+    return OutsideError(
+        f"{tool} found no versions for what is asked for by {people}",
         hint=redact(text.strip())[-2000:] or None,
     )
 
@@ -178,17 +179,17 @@ def name_of(requirement: str) -> str:
     return canonicalize_name(match[1]) if match else requirement
 
 
+def specifier_of(requirement: str) -> SpecifierSet:
+    """The versions that a requirement allows; all of them where it cannot be read."""
+    try:
+        return Requirement(_plain(requirement)).specifier
+    except InvalidRequirement:
+        return SpecifierSet()
+
+
 def _plain(requirement: str) -> str:
     """A requirement without its marker."""
     return requirement.partition(";")[0].strip()
-
-
-def _specifier(text: str) -> object:
-    """The versions that a requirement allows, to be compared; its text where it cannot be read."""
-    try:
-        return frozenset(str(part) for part in Requirement(_plain(text)).specifier)
-    except InvalidRequirement:
-        return text
 
 
 def _at(text: str) -> str:

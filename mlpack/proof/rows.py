@@ -18,6 +18,7 @@ HELD_OUT = 20_000
 BASE = 25
 THRESHOLDS = 6_000
 SHUFFLED = 2_000
+REACH = 6
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -132,20 +133,15 @@ def _extremes(column: Column) -> Sequence[Any]:
 
 
 def neighbours(value: float) -> tuple[float, ...]:
-    """The value itself, the next doubles, and the values at which its float32 rounding changes."""
-    single = np.float32(value)
-    with np.errstate(over="ignore"):
-        below, above = (
-            np.nextafter(single, np.float32(-np.inf)),
-            np.nextafter(single, np.float32(np.inf)),
-        )
-    around = [value, math.nextafter(value, -math.inf), math.nextafter(value, math.inf)]
-    for other in (below, single, above):
-        if np.isfinite(other):
-            middle = (float(single) + float(other)) / 2
-            around += [float(other), middle]
-            around += [math.nextafter(middle, -math.inf), math.nextafter(middle, math.inf)]
-    return tuple(dict.fromkeys(around))
+    """The value and the doubles next to it; arithmetic before a comparison may be off by a few."""
+    found = [value]
+    for direction in (-math.inf, math.inf):
+        near = value
+        for step in range(1, REACH + 1):
+            near = math.nextafter(near, direction)
+            if step in (1, REACH):
+                found.append(near)
+    return tuple(found)
 
 
 def _around(

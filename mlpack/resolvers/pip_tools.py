@@ -17,7 +17,7 @@ from packaging.utils import (
 )
 
 from mlpack import conflicts, requirements_file
-from mlpack.conflicts import Asked, Requests, name_of
+from mlpack.conflicts import Asked, Requests, name_of, specifier_of
 from mlpack.errors import InputError, MlpackError
 from mlpack.lock import Pin, this_platform
 from mlpack.ports import ResolveRequest
@@ -78,7 +78,7 @@ class PipToolsResolver:
         with tempfile.TemporaryDirectory(prefix="mlpack-lock-") as scratch:
             folder = Path(scratch)
             argv = [self.python, "-m", "piptools", "compile", *_OPTIONS]
-            argv += ["--output-file", "locked.txt", "--constraint", "constraints.txt"]
+            argv += ["--output-file", "locked.txt", "-c", "constraints.txt"]
             (folder / "wanted.in").write_text("\n".join([*wanted, ""]), encoding="utf-8")
             (folder / "constraints.txt").write_text("\n".join([*fixed, ""]), encoding="utf-8")
             # Digests that stand in the present lock are taken from it: fetching files to hash
@@ -164,11 +164,11 @@ def _not_found(
 ) -> MlpackError:
     name = name_of(requirement)
     asked = requests.like(requirement) or Asked(requirement, parent or requests.who(name))
-    ignored = [wanted for _, wanted in _PYTHON.findall(stderr)]
+    for version, wanted in _PYTHON.findall(stderr):
+        if specifier_of(requirement).contains(version):
+            return conflicts.needs_python(asked, wanted, request.python)
     if versions != "none":
         return conflicts.no_version(asked, versions.rpartition(", ")[2])
-    if ignored:
-        return conflicts.needs_python(asked, ignored[-1], request.python)
     return conflicts.not_found(name, asked.who)
 
 

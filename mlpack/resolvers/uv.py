@@ -65,7 +65,7 @@ class UvResolver:
             folder = Path(scratch)
             argv = [indexes.uv_program(), "pip", "compile", *_OPTIONS, *places.uv_options]
             argv += ["--python", self.python, "--python-version", request.python]
-            argv += ["--output-file", "locked.txt", "--constraints", "constraints.txt"]
+            argv += ["--output-file", "locked.txt", "-c", "constraints.txt"]
             argv += _platform(request.platform) + _upgrades(request)
             _write(folder / "wanted.in", wanted)
             _write(
@@ -111,7 +111,7 @@ def _upgrades(request: ResolveRequest) -> list[str]:
 _SPEC = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?(?:[<>=!~]=?=?[^\s,]+(?:,[<>=!~]=?=?[^\s,]+)*)?"
 _ONE_OF = rf"one of: {_SPEC}(?: {_SPEC})*?(?= and | we |,| And |$)|{_SPEC}"
 _DEPENDS = re.compile(rf"(?:all versions of )?({_SPEC}) depends? on ({_ONE_OF})")
-_REQUIRES = re.compile(rf"you require (?!one of)({_SPEC}(?: and {_SPEC})*)")
+_REQUIRES = re.compile(rf"(?<!conclude that )you require (?!one of)({_SPEC}(?: and {_SPEC})*)")
 _MISSING = re.compile(
     rf"({_SPEC}) was not found in the (?:package registry|provided package locat)"
 )
@@ -138,10 +138,9 @@ def explain(stderr: str, request: ResolveRequest) -> MlpackError:
     text = re.sub(r"\.(?=\s|$)", "", re.sub(r"\s+", " ", stderr)).strip()
     facts = [Asked(b, _parent(a, requests)) for a, b in _dependencies(text)]
     required = [
-        asked
+        _meant(spec, requests)
         for clause in _REQUIRES.findall(text)
         for spec in clause.split(" and ")
-        if (asked := requests.like(spec))
     ]
     if missing := _MISSING.search(text):
         name = name_of(missing[1])
@@ -176,6 +175,15 @@ def _dependencies(text: str) -> Iterator[tuple[str, str]]:
         name = name_of(options[0])
         rest = [o[len(re.match(r"[A-Za-z0-9._-]+", o)[0]) :] for o in options[1:]]  # type: ignore[index]
         yield parent, " or ".join([options[0], *rest]) if name else options[0]
+
+
+def _meant(spec: str, requests: Requests) -> Asked:
+    """The request that a "you require" is about: uv writes ``~=`` and ``.*`` as ranges."""
+    direct = requests.like(spec)
+    if direct:
+        return direct
+    rewritten = [a for a in requests.of(name_of(spec)) if re.search(r"~=|\*", a.requirement)]
+    return rewritten[0] if rewritten else Asked(spec, "a constraint in pip's configuration")
 
 
 def _parent(spec: str, requests: Requests) -> str:

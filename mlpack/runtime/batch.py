@@ -14,21 +14,18 @@ from typing import Any, TextIO
 import msgspec
 
 from . import tables
-from .model import InvalidInputError, Model
+from .faults import FileError, InvalidInputError
+from .model import Model
 from .predictions import Predictions, Refusal
 from .validate import MalformedError
 from .values import Clean
 
-SIZE = 10_000
-"""Rows per batch."""
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-class FileError(Exception):
-    """A file cannot be read, written or understood; says which and why."""
-
-
-def predict_file(model: Model, source: Path, target: str, *, skip_bad: bool = False) -> int:
+def predict_file(
+    model: Model, source: Path, target: str, *, skip_bad: bool = False, size: int = 10_000
+) -> int:
     """Predict every row of a CSV or JSON lines file, and write the rows with their predictions.
 
     Columns that the model does not know are kept and not looked at.
@@ -38,6 +35,7 @@ def predict_file(model: Model, source: Path, target: str, *, skip_bad: bool = Fa
         source: a ``.csv``, ``.jsonl`` or ``.ndjson`` file.
         target: the file to write, in the same format, whole or not at all; ``-`` for stdout.
         skip_bad: leave the predictions of refused rows empty.
+        size: how many rows are predicted at once.
 
     Returns:
         How many rows were refused.
@@ -53,7 +51,7 @@ def predict_file(model: Model, source: Path, target: str, *, skip_bad: bool = Fa
     try:
         # utf-8-sig: spreadsheets put a mark before the first column's name.
         with source.open(encoding="utf-8-sig", newline="") as lines, _output(target) as out:
-            return write(model, lines, out, skip_bad)
+            return write(model, lines, out, skip_bad, size)
     except UnicodeDecodeError as error:
         raise FileError(f"{source} is not UTF-8 at byte {error.start}") from error
     except MalformedError as error:
@@ -86,7 +84,7 @@ def _umask() -> int:
     return mask
 
 
-def _csv(model: Model, lines: TextIO, out: TextIO, skip_bad: bool) -> int:
+def _csv(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int) -> int:
     reader = tables.CsvReader(lines, model.signature)
     known = [column.name for column in model.signature.columns]
     absent = [
@@ -97,7 +95,7 @@ def _csv(model: Model, lines: TextIO, out: TextIO, skip_bad: bool) -> int:
     writer = csv.writer(out, lineterminator="\n")
     added: list[str] | None = None
     bad = 0
-    for batch in reader.batches(SIZE):
+    for batch in reader.batches(size):
         columns = {name: batch.columns[name] for name in known if name in batch.columns}
         predictions = _predict(model, model.validator.columns(columns), batch.start, skip_bad)
         refused = predictions.refused.tolist()
@@ -125,7 +123,7 @@ def _distinct(added: Sequence[str], header: Sequence[str]) -> list[str]:
     return result
 
 
-def _json_lines(model: Model, lines: TextIO, out: TextIO, skip_bad: bool) -> int:
+def _json_lines(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int) -> int:
     known = {column.name for column in model.signature.columns}
     bad = 0
     start = 0
@@ -148,9 +146,9 @@ def _json_lines(model: Model, lines: TextIO, out: TextIO, skip_bad: bool) -> int
             rows.append(msgspec.json.decode(line, type=dict[str, Any]))
         except (msgspec.DecodeError, RecursionError) as error:
             raise MalformedError(f"line {number}: {error}") from error
-        if len(rows) == SIZE:
+        if len(rows) == size:
             bad += flush()
-            start += SIZE
+            start += size
             rows.clear()
     if rows:
         bad += flush()

@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .contract import MANIFEST_FILE, SIGNATURE_FILE, ContractError, Manifest, Signature, read
-from .model import DATA, InvalidInputError, Model, ModelError
-from .predictions import label_key
+from .faults import FileError, InvalidInputError, ModelError, ServerError
 from .settings import Settings, SettingsError, from_environment
 
 _HEALTH_SECONDS = 3.0
@@ -27,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (ContractError, ModelError, SettingsError, InvalidInputError) as error:
+    except (ContractError, ModelError, SettingsError, InvalidInputError, FileError) as error:
         return _fail(error, 3)
+    except ServerError as error:
+        return _fail(error, 4)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -75,6 +77,11 @@ def _count(text: str) -> int:
     return number
 
 
+def _load(module: str) -> Any:  # noqa: ANN401 - a module of this package
+    """A module by name: a health check, which runs every few seconds, needs none of them."""
+    return importlib.import_module(f".{module}", __package__)
+
+
 def _fail(error: Exception | str, code: int) -> int:
     sys.stderr.write(f"ERROR {error}\n")
     return code
@@ -84,21 +91,15 @@ def _serve(options: argparse.Namespace) -> int:
     settings = from_environment(
         os.environ, host=options.host, port=options.port, workers=options.workers
     )
-    # By name: uvicorn need not load to predict a file.
-    server = importlib.import_module(".server", __package__)
-    try:
-        code: int = server.serve(settings)
-    except server.ServerError as error:
-        return _fail(error, 4)
+    code: int = _load("server").serve(settings)
     return code
 
 
 def _predict(options: argparse.Namespace) -> int:
-    batch = importlib.import_module(".batch", __package__)
-    try:
-        bad = batch.predict_file(Model(), options.source, options.target, skip_bad=options.skip_bad)
-    except batch.FileError as error:
-        return _fail(error, 3)
+    model = _load("model").Model()
+    bad: int = _load("batch").predict_file(
+        model, options.source, options.target, skip_bad=options.skip_bad
+    )
     if bad:
         sys.stderr.write(f"{bad} rows were refused: their predictions are empty\n")
     return 0
@@ -125,15 +126,16 @@ def _reachable(settings: Settings) -> str:
 
 
 def _info(_options: argparse.Namespace) -> int:
-    manifest = read(DATA, MANIFEST_FILE, Manifest)
-    signature = read(DATA, SIGNATURE_FILE, Signature)
+    folder = _load("model").bundled()
+    manifest = read(folder, MANIFEST_FILE, Manifest)
+    signature = read(folder, SIGNATURE_FILE, Signature)
     lines = [
         f"{manifest.name} {manifest.version}",
         f"form      {manifest.form}" + (f" ({manifest.reason})" if manifest.reason else ""),
         f"task      {signature.task}",
     ]
     if signature.labels:
-        lines.append("labels    " + ", ".join(map(label_key, signature.labels)))
+        lines.append("labels    " + ", ".join(map(str, signature.labels)))
     lines += [
         f"sha256    {manifest.model.sha256}",
         f"lock      {manifest.lock}",

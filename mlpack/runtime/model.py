@@ -23,38 +23,16 @@ from .contract import (
     Signature,
     read,
 )
-from .predictions import Answers, Predictions, Refusal
+from .faults import InvalidInputError, ModelError
+from .predictions import Answers, Predictions
 from .session import Session
 from .validate import Validator
 from .values import Clean
 
-DATA = Path(__file__).parent / "data"
-"""The data folder of the artifact that this package stands in."""
+__all__ = ["InvalidInputError", "Model", "ModelError"]
 
 # Loaded by name, so that a graph never loads pandas and a pickle never loads ONNX Runtime.
 _ENGINES = {"onnx": ".onnx_session", "python": ".python_session"}
-
-
-class ModelError(Exception):
-    """The model cannot be loaded: a file is damaged, missing, or not what the manifest says."""
-
-
-class InvalidInputError(ValueError):
-    """Rows that the author's constraints, or the original pipeline, refuse.
-
-    Attributes:
-        problems: every problem, by row.
-    """
-
-    def __init__(self, problems: Sequence[Refusal]) -> None:
-        self.problems = tuple(problems)
-        lines = [
-            f"row {p.row}{', ' + p.column if p.column else ''}: expected {p.expected}, got {p.got}"
-            for p in self.problems[:10]
-        ]
-        if len(self.problems) > len(lines):
-            lines.append(f"... and {len(self.problems) - len(lines)} more")
-        super().__init__("\n".join(lines))
 
 
 class Model:
@@ -76,7 +54,7 @@ class Model:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = DATA if folder is None else folder
+        self.folder = bundled() if folder is None else folder
         self.manifest = read(self.folder, MANIFEST_FILE, Manifest)
         for blob in self.manifest.files:
             _verified(self.folder, blob)
@@ -185,6 +163,11 @@ class Model:
         if predictions.refusals:
             raise InvalidInputError(predictions.refusals)
         return predictions
+
+
+def bundled() -> Path:
+    """The data folder of the artifact that this package stands in."""
+    return Path(__file__).parent / "data"
 
 
 def _is_row(data: object) -> bool:

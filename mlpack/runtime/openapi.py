@@ -6,6 +6,7 @@ made up from the signature: no real row ever enters a document.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -151,7 +152,7 @@ def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
         result["enum"] = [*constraint.categories, *([None] if nullable else [])]
     if constraint.pattern is not None:
         result["pattern"] = f"^(?:{constraint.pattern})$"
-    description = " ".join(filter(None, (constraint.description, _observed(column))))
+    description = ". ".join(filter(None, (constraint.description, _observed(column))))
     if description:
         result["description"] = description
     return result
@@ -160,32 +161,36 @@ def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
 def _observed(column: Column) -> str:
     """What training saw, in a sentence; it constrains nothing."""
     if column.type in ("number", "integer") and None not in (column.minimum, column.maximum):
-        return f"Observed {column.minimum} to {column.maximum}."
+        return f"Observed {column.minimum} to {column.maximum}"
     if column.categories:
         some = ", ".join(label_key(category) for category in column.categories[:20])
-        return f"Observed: {some}{' ...' if len(column.categories) > 20 else ''}."
+        return f"Observed: {some}{' ...' if len(column.categories) > 20 else ''}"
     return ""
 
 
 def _made_up(column: Column, constraint: Constraint) -> Category | None:
     choices = constraint.categories or column.categories or ()
     for choice in choices:
-        text = isinstance(choice, str) and constraint.pattern is not None
-        if not text or re.fullmatch(constraint.pattern or "", str(choice)):
+        if _allowed(choice, constraint):
             return choice
     if column.type == "boolean":
         return True
     if column.type == "string":
-        made = "text"
-        fits = constraint.pattern is None or re.fullmatch(constraint.pattern, made)
-        return made if fits else None
+        return "text" if _allowed("text", constraint) else None
     bounds = [b for b in (column.minimum, column.maximum) if b is not None]
     middle = float(f"{sum(bounds) / len(bounds):.4g}") if bounds else 1.0
     if constraint.minimum is not None:
         middle = max(middle, constraint.minimum)
     if constraint.maximum is not None:
         middle = min(middle, constraint.maximum)
-    return int(middle) if column.type == "integer" else middle
+    return math.ceil(middle) if column.type == "integer" else middle
+
+
+def _allowed(value: Category, constraint: Constraint) -> bool:
+    if isinstance(value, str):
+        return constraint.pattern is None or bool(re.fullmatch(constraint.pattern, value))
+    low, high = constraint.minimum, constraint.maximum
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _prediction(signature: Signature) -> dict[str, Any]:

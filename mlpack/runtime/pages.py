@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -51,18 +52,28 @@ def build(model: Model) -> FastAPI:
         return HTMLResponse(_home(model, api), headers=_HEADERS)
 
     @app.exception_handler(HTTPException)
-    async def problem(request: Request, error: HTTPException) -> Response:
+    async def refused(request: Request, error: HTTPException) -> Response:
         kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "failed")
-        path = request.url.path[:200]
-        told = ProblemError(error.status_code, kind, f"{request.method} {path}: {error.detail}")
-        return Response(
-            told.body(request.scope.get("mlpack.request_id", "")),
-            status_code=error.status_code,
-            media_type=CONTENT_TYPE.decode(),
-            headers=error.headers,
-        )
+        detail = f"{request.method} {request.url.path[:200]}: {error.detail}"
+        return _problem(request, ProblemError(error.status_code, kind, detail), error.headers)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, _error: Exception) -> Response:
+        # The framework raises it again for the log, after this was sent.
+        return _problem(request, ProblemError(500, "internal-error", "the server failed to answer"))
 
     return app
+
+
+def _problem(
+    request: Request, problem: ProblemError, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(
+        problem.body(request.scope.get("mlpack.request_id", "")),
+        status_code=problem.status,
+        media_type=CONTENT_TYPE.decode(),
+        headers=None if headers is None else dict(headers),
+    )
 
 
 def _page(title: str, body: str) -> str:

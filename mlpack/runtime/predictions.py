@@ -64,6 +64,8 @@ def shown(value: object) -> str:
     """A value for a message, at most 60 characters of it."""
     if value is None:
         return "missing"
+    if isinstance(value, bool):
+        return label_key(value)
     text = value if isinstance(value, str) else repr(value)
     if len(text) > 57:
         text = text[:57] + "..."

@@ -16,14 +16,11 @@ import uvicorn
 
 from . import logs, workers
 from .app import App
+from .faults import ServerError
 from .model import Model
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-class ServerError(Exception):
-    """The server cannot run on this machine as it is: the port is taken, or not allowed."""
 
 
 def serve(settings: Settings, folder: Path | None = None) -> int:

@@ -148,19 +148,23 @@ def _model(project: Project) -> tuple[ModelFacts | None, tuple[Remark, ...]]:
     path = project.model
     if path is None:
         return None, ()
+    shown = path.relative_to(project.root).as_posix()
     contents = pickles.read(path)
+    try:
+        size, digest = path.stat().st_size, files.sha256_file(path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=shown) from error
     facts = ModelFacts(
         path=path,
         kind=contents.kind,
-        size=path.stat().st_size,
-        sha256=files.sha256_file(path),
+        size=size,
+        sha256=digest,
         root=contents.root,
         classes=contents.classes,
         sklearn=contents.sklearn,
         complete=contents.complete,
     )
     remarks = []
-    shown = path.relative_to(project.root).as_posix()
     if contents.problem:
         remarks.append(Remark("missing", f"{shown} could not be read whole: {contents.problem}"))
     own = sorted(name for name in contents.classes if name.startswith("__main__."))

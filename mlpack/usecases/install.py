@@ -44,9 +44,11 @@ print(json.dumps({
     },
 }))
 """
+_OTHER_HASH = re.compile(r"Hash mismatch for `([^`]+)`|^\s+(\S+==\S+) from \S+", re.MULTILINE)
 _NO_FILE = re.compile(
-    r"`?([A-Za-z0-9._-]+)(?:==[^\s`]+)?`? (?:has no|can't be installed|cannot be)"
-    r"|No matching distribution found for ([A-Za-z0-9._-]+)"
+    r"Because (\S+==\S+) has no wheels"
+    r"|no version of (\S+==\S+)"
+    r"|No matching distribution found for (\S+)"
 )
 
 
@@ -216,20 +218,25 @@ def _applying(pins: tuple[Pin, ...], environment: _Environment) -> dict[str, str
 
 def _install_error(done: Completed) -> MlpackError:
     text = f"{done.stdout}\n{done.stderr}"
-    lowered = text.lower()
-    if "hash mismatch" in lowered or "do not match the hashes" in lowered:
+    if "Hash mismatch" in text or "DO NOT MATCH THE HASHES" in text:
         return OutsideError(
-            "a file on the index is not the one that was locked",
-            hint=f"If you trust the new one, run: mlpack lock\n{_tail(done)}",
+            f"{_first(_OTHER_HASH, text)}: the file on the index is not the one that was locked",
+            hint="Find out why first. If the new one is right, run: mlpack lock --upgrade",
         )
     if error := conflicts.outside(text):
         return error
-    if match := _NO_FILE.search(text):
+    if _NO_FILE.search(text):
         return OutsideError(
-            f"{match[1] or match[2]} has no locked file that this machine can install",
-            hint=f"Lock again: mlpack lock --upgrade\n{_tail(done)}",
+            f"{_first(_NO_FILE, text)}: no file that was locked is on the index and runs here",
+            hint="Install where the lock was made, or lock again: mlpack lock --upgrade",
         )
     return _failed("the packages cannot be installed", done)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    """The package that a tool's message names."""
+    match = pattern.search(text)
+    return next((group for group in match.groups() if group), "?") if match else "a package"
 
 
 def _failed(what: str, done: Completed) -> OutsideError:

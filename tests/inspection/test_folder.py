@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mlpack.errors import InputError
 from mlpack.inspection import read
+from mlpack.inspection.settings import read as read_settings
 from mlpack.project import ImageSettings, Settings
+
+_SAME_FOLDER = [HealthCheck.function_scoped_fixture]
+_KEYS = ["package", "target", "resolver", "format", "model", "image", "base", "builder", "other"]
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 
@@ -391,3 +398,58 @@ def test_nothing_is_imported(tmp_path):
     read(root)
     assert not (tmp_path / "imported").exists()
     assert not any("churn" in name for name in set(sys.modules) - before)
+
+
+def test_a_file_of_dependencies_outside_of_the_project_is_refused(tmp_path):
+    (tmp_path / "shared.txt").write_text("pandas\n")
+    (tmp_path / "churn").mkdir()
+    pyproject(
+        tmp_path / "churn",
+        '[project]\nname = "churn"\ndynamic = ["dependencies"]\n'
+        '[tool.setuptools.dynamic]\ndependencies = {file = "../shared.txt"}\n',
+    )
+    with pytest.raises(InputError, match="lies outside the project"):
+        read(tmp_path / "churn")
+
+
+def test_a_requirements_file_may_be_a_link(tmp_path):
+    (tmp_path / "shared.txt").write_text("pandas\n")
+    (tmp_path / "churn").mkdir()
+    (tmp_path / "churn" / "requirements.txt").symlink_to(tmp_path / "shared.txt")
+    assert read(tmp_path / "churn").dependencies == ("pandas",)
+
+
+_LINES = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["pandas", "-r requirements.txt", "-e .", "a==1 \\", "#", "--hash=sha256:a"]),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=_SAME_FOLDER)
+@given(st.lists(_LINES, max_size=5))
+def test_whatever_stands_in_requirements_is_read_or_refused_with_its_line(tmp_path, lines):
+    text = "\n".join(lines).encode("utf-8", "surrogatepass")
+    (tmp_path / "requirements.txt").write_bytes(text)
+    place = "requirements.txt"
+    try:
+        read(tmp_path)
+    except InputError as error:
+        place = error.where
+    assert place.startswith("requirements.txt")
+
+
+_VALUES = st.recursive(
+    st.one_of(st.text("ab:/.\n ", max_size=5), st.integers(), st.booleans()),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_KEYS), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_KEYS), _VALUES))
+def test_whatever_stands_in_the_settings_is_taken_or_refused(table):
+    found = Settings()
+    with contextlib.suppress(InputError):
+        found = read_settings(table, "")
+    assert found.resolver in ("uv", "pip-tools")
+    assert found.image.builder in ("mlpack", "docker")
+    assert "\n" not in (found.image.base or "")

@@ -201,24 +201,14 @@ print(json.dumps({
 
 @pytest.mark.parametrize("installer", ["pip", "uv", "installer"])
 def test_two_models_live_in_one_environment(two, environment, installer):
-    for wheel in two:
-        if installer == "pip":
-            tool(
-                sys.executable, "-m", "pip", "--python", environment, "install", "--no-deps", wheel
-            )
-        elif installer == "uv":
-            tool(TOOLS / "uv", "pip", "install", "--no-deps", "--python", environment, wheel)
-        else:
-            with_installer = {"PYTHONPATH": sysconfig.get_path("purelib")}
-            tool(
-                environment,
-                "-m",
-                "installer",
-                "--validate-record",
-                "all",
-                wheel,
-                env=with_installer,
-            )
+    if installer == "pip":
+        tool(sys.executable, "-m", "pip", "--python", environment, "install", "--no-deps", *two)
+    elif installer == "uv":
+        tool(TOOLS / "uv", "pip", "install", "--no-deps", "--python", environment, *two)
+    else:
+        found = {"PYTHONPATH": sysconfig.get_path("purelib")}
+        for wheel in two:
+            tool(environment, "-m", "installer", "--validate-record", "all", wheel, env=found)
     # The libraries come from here: what is installed there is the wheels alone.
     libraries = {"PYTHONPATH": sysconfig.get_path("purelib")}
     said = json.loads(tool(environment, "-c", USE, env=libraries, cwd=environment.parent))

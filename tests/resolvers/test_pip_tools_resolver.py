@@ -108,34 +108,49 @@ def test_a_clash_with_a_version_of_the_development_set():
     ("message", "said"),
     [
         (
-            "  ERROR: Could not find a version that satisfies the requirement numpy>=99 (from "
-            "versions: 1.3.0, 2.4.6)\nDistributionNotFound: No matching distribution found",
+            (
+                "  ERROR: Could not find a version that satisfies the requirement numpy>=99 (from "
+                "versions: 1.3.0, 2.4.6)\nDistributionNotFound: No matching distribution found"
+            ),
             "the newest is 2.4.6",
         ),
         (
-            "  ERROR: Could not find a version that satisfies the requirement numpy>=99 (from "
-            "versions: none)\nDistributionNotFound: No matching distribution found for numpy>=99",
+            (
+                "  ERROR: Could not find a version that satisfies the requirement numpy>=99 (from "
+                "versions: none)\nDistributionNotFound: No matching distribution found "
+                "for numpy>=99"
+            ),
             f"there is no package 'numpy' on the index; it is asked for by {PROJECT}",
         ),
         (
-            "ERROR: Ignored the following versions that require a different python version: 2.5.0 "
-            "Requires-Python >=3.12\n  ERROR: Could not find a version that satisfies the "
-            "requirement numpy>=99 (from versions: none)\n",
+            (
+                "ERROR: Ignored the following versions that require a different python "
+                "version: 99.0 "
+                "Requires-Python >=3.12\n  ERROR: Could not find a version that satisfies the "
+                "requirement numpy>=99 (from versions: 1.0, 2.4.6)\n"
+            ),
             "needs Python >=3.12",
         ),
         (
-            "  ERROR: Could not find a version that satisfies the requirement other>=2 (from aaa) "
-            "(from versions: none)\n",
+            (
+                "  ERROR: Could not find a version that satisfies the requirement "
+                "other>=2 (from aaa) "
+                "(from versions: none)\n"
+            ),
             "there is no package 'other' on the index; it is asked for by aaa",
         ),
         (
-            "pip._internal.exceptions.DistributionNotFound: No matching distribution found for "
-            "numpy>=99",
+            (
+                "pip._internal.exceptions.DistributionNotFound: No matching distribution found for "
+                "numpy>=99"
+            ),
             "there is no package 'numpy'",
         ),
         (
-            "Collecting brk\npip._internal.exceptions.MetadataGenerationFailed: metadata "
-            "generation failed",
+            (
+                "Collecting brk\npip._internal.exceptions.MetadataGenerationFailed: metadata "
+                "generation failed"
+            ),
             "brk has no ready-made file",
         ),
     ],
@@ -149,10 +164,16 @@ def test_a_version_that_is_not_there(message, said):
 @pytest.mark.parametrize(
     "message",
     [
-        "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError("
-        "'http://user:secret@index.example:9/')': /simple/\nNo matching distribution found for h11",
-        "WARNING: 401 Error, Credentials not correct for http://index.example:8765/simple/h11/\n"
-        "No matching distribution found for h11",
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError("
+            "'http://user:secret@index.example:9/')': /simple/\nNo matching "
+            "distribution found for h11"
+        ),
+        (
+            "WARNING: 401 Error, Credentials not correct for "
+            "http://index.example:8765/simple/h11/\n"
+            "No matching distribution found for h11"
+        ),
     ],
 )
 def test_an_index_that_does_not_answer(message):

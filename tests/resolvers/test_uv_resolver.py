@@ -153,6 +153,22 @@ def test_a_clash_with_a_version_of_the_development_set():
     assert "h11==0.14.0 (asked for by the development set)" in error.what
 
 
+@pytest.mark.parametrize(
+    ("requirement", "shown", "other", "who"),
+    [
+        ("torch>=2.20", "torch>=2.20", "torch<=2.14.1", "a constraint in pip's configuration"),
+        ("torch~=2.20", "torch>=2.20,<3", "torch<=2.14.1", "a constraint in pip's configuration"),
+        ("torch==2.*", "torch>=2.dev0,<3.dev0", "torch>=3", SERVER),
+    ],
+)
+def test_a_clash_with_a_constraint_of_pip_and_rewritten_ranges(requirement, shown, other, who):
+    asked = request(requirement, *([(other, who)] if who == SERVER else []))
+    message = f"Because you require {shown} and {other}, we can conclude that your requirements"
+    error = failure(asked, HEAD + message)
+    assert f"{requirement} (asked for by {PROJECT})" in error.what
+    assert f"{other} (asked for by {who})" in error.what
+
+
 def test_a_package_that_is_not_there():
     message = (
         HEAD + "Because no-such was not found in the package registry and you require no-such, we "
@@ -184,18 +200,28 @@ def test_a_package_that_is_not_there():
         ),
         (
             "scikit-learn>=1.8",
-            "Because the requested Python version (>=3.10) does not satisfy Python>=3.11 and "
-            "scikit-learn>=1.8.0 depends on Python>=3.11, we can conclude that "
-            "scikit-learn>=1.8.0 cannot be used. And because you require scikit-learn>=1.8, we",
-            "scikit-learn>=1.8 (asked for by [project] dependencies in pyproject.toml) needs "
-            "Python >=3.11",
+            (
+                "Because the requested Python version (>=3.10) does not satisfy Python>=3.11 and "
+                "scikit-learn>=1.8.0 depends on Python>=3.11, we can conclude that "
+                "scikit-learn>=1.8.0 cannot be used. And because you require scikit-learn>=1.8, we"
+            ),
+            (
+                "scikit-learn>=1.8 (asked for by [project] dependencies in pyproject.toml) needs "
+                "Python >=3.11"
+            ),
         ),
         (
             "pywin32",
-            "Because pywin32<=302 has no wheels with a matching Python ABI tag (e.g., `cp311`) and "
-            "only the following versions of pywin32 are available: pywin32<=302 pywin32>=303 we "
-            "can conclude that pywin32<303 cannot be used. And because pywin32>=303 has no wheels "
-            "with a matching platform tag (e.g., `manylinux_2_28_x86_64`) and you require pywin32,",
+            (
+                "Because pywin32<=302 has no wheels with a matching Python ABI tag "
+                "(e.g., `cp311`) and "
+                "only the following versions of pywin32 are available: pywin32<=302 "
+                "pywin32>=303 we "
+                "can conclude that pywin32<303 cannot be used. And because "
+                "pywin32>=303 has no wheels "
+                "with a matching platform tag (e.g., `manylinux_2_28_x86_64`) and you "
+                "require pywin32,"
+            ),
             "pywin32 has no file that runs on linux/amd64",
         ),
     ],
@@ -222,8 +248,10 @@ def test_a_build_that_fails_names_the_package():
     ("message", "said"),
     [
         (
-            "error: Request failed after 3 retries in 11.7s\n  cause: Failed to fetch: "
-            "http://user:secret@index.example:9/simple/numpy/\n  cause: error sending request",
+            (
+                "error: Request failed after 3 retries in 11.7s\n  cause: Failed to fetch: "
+                "http://user:secret@index.example:9/simple/numpy/\n  cause: error sending request"
+            ),
             "does not answer at index.example:9",
         ),
         (

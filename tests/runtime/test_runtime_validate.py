@@ -71,7 +71,7 @@ cell = st.one_of(
     st.just({}),
 )
 row = st.one_of(
-    st.fixed_dictionaries({}, optional={name: cell for name in [*GOOD, "unknown"]}),
+    st.fixed_dictionaries({}, optional=dict.fromkeys([*GOOD, "unknown"], cell)),
     # Mostly right rows: one or two cells are changed.
     st.dictionaries(st.sampled_from([*GOOD]), cell, max_size=2).map(lambda d: {**GOOD, **d}),
 )
@@ -93,20 +93,20 @@ def outcome(validator: Validator, data: bytes):
     return "accepted", [list(cells(column)) for column in clean.columns]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(body)
 def test_both_ways_agree(data):
     raw = json.dumps(data).encode()
     assert outcome(BOTH, raw) == outcome(PRECISE, raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.one_of(st.binary(max_size=40), st.text(max_size=40).map(lambda s: s.encode())))
 def test_no_bytes_break_it(raw):
     assert outcome(BOTH, raw)[0] in ("malformed", "refused")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(row)
 def test_python_rows_are_accepted_as_json_rows_are(data):
     found = BOTH.one(data)
@@ -142,7 +142,7 @@ def test_all_problems_of_all_rows_are_told():
         (1, "n", "at least 0", "-1.0"),
         (1, "i", "a value: it may not be missing", "missing"),
         (1, "choice", "at least 2", "1"),
-        (1, "b", "one of True", "False"),
+        (1, "b", "one of true", "false"),
         (1, "é", "a string that matches (?i)[a-z]+", '"1"'),
         (2, "zzz", "a column of the model", "an unknown one"),
         (2, "half", "one of 0.5, 1.0", "0.7"),

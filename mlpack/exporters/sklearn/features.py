@@ -183,11 +183,25 @@ class Context:
             for index, name in enumerate(names)
         )
 
-    def threshold(self, feature: Feature, value: float) -> None:
-        """A tree compares this number with `value`."""
+    def threshold(self, feature: Feature, value: float, *, rounded: bool) -> None:
+        """A tree compares this number with `value`, after rounding it to float32 if `rounded`.
+
+        What is remembered are raw values on both sides of the comparison. With rounding these
+        are the float32 at or below the threshold, the next one, and the double between them, at
+        which the rounding turns.
+        """
         affine = feature.affine
-        if affine is not None and affine.scale:
-            raw = (value - affine.offset) / affine.scale
+        if affine is None or not affine.scale:
+            return
+        sides = [value]
+        if rounded:
+            below = np.float32(value)
+            if float(below) > value:
+                below = np.nextafter(below, np.float32(-np.inf))
+            above = np.nextafter(below, np.float32(np.inf))
+            sides = [float(below), (float(below) + float(above)) / 2, float(above)]
+        for side in sides:
+            raw = (side - affine.offset) / affine.scale
             if np.isfinite(raw):
                 self.thresholds.setdefault(affine.column, set()).add(float(raw))
 

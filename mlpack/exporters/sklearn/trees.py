@@ -178,14 +178,17 @@ def _float32_matrix(
     rounded = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
     # What float32 cannot hold became an infinity, which the original refuses too.
     context.refusals.append(graph.not_finite(rounded, allow_nan=allow_nan))
-    _note_thresholds(features, trees, context)
+    _note_thresholds(features, trees, context, rounded=True)
     return rounded
 
 
-def _note_thresholds(features: tuple[Feature, ...], trees: list[Tree], context: Context) -> None:
+def _note_thresholds(
+    features: tuple[Feature, ...], trees: list[Tree], context: Context, *, rounded: bool
+) -> None:
     for tree in trees:
         for node in np.flatnonzero(np.asarray(tree.left) >= 0):
-            context.threshold(features[int(tree.feature[node])], float(tree.threshold[node]))
+            feature = features[int(tree.feature[node])]
+            context.threshold(feature, float(tree.threshold[node]), rounded=rounded)
 
 
 def _takes_nan(estimator: Any) -> bool:
@@ -357,7 +360,7 @@ def _hist_raw(
             ensemble.add_one(tree, nodes["value"], score)
     # No refusal: the original takes NaN and infinities as they are.
     matrix = context.matrix(features, path)
-    _note_thresholds(features, trees, context)
+    _note_thresholds(features, trees, context, rounded=False)
     start = np.asarray(step._baseline_prediction, np.float64).reshape(1, -1)  # noqa: SLF001
     return context.graph.add(ensemble.node(matrix, context), context.graph.constant(start)), scores
 

@@ -1,0 +1,314 @@
+"""A hand-made bundle becomes an image, is read by everybody, goes to a registry and runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mlpack.bundle import Artifact, Bundle
+from mlpack.engines.docker import DockerEngine
+from mlpack.errors import InputError, OutsideError
+from mlpack.oci.cache import Cache
+from mlpack.oci.credentials import Credential
+from mlpack.oci.registry import connect
+from mlpack.oci.source import open_base
+from mlpack.packagers.image import ImagePackager, base_image
+from mlpack.ports import Built
+from mlpack.process import run
+from mlpack.runtime.contract import Blob, Manifest
+from mlpack.targets.registry import make
+
+MAIN = b"""
+import http.server, json, os, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        answer = {"uid": os.getuid(), "path": sys.path, "file": __file__}
+        try:
+            open("/app/written", "w")
+            answer["writable"] = True
+        except OSError:
+            answer["writable"] = False
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+if sys.argv[1] == "serve":
+    http.server.HTTPServer((sys.argv[3], 8080), Handler).serve_forever()
+"""
+
+
+class Quiet:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Quiet]:
+        self.said.append(title)
+        yield self
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        pass
+
+    def result(self, text: str) -> None:
+        self.said.append(text)
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    warn = note
+
+
+def bundle(version: str = "1.2.0", greeting: bytes = b"") -> Bundle:
+    manifest = Manifest(
+        name="tiny",
+        version=version,
+        package="tiny",
+        form="python",
+        python="3.11",
+        model=Blob(file="model.joblib", sha256="0" * 64, size=0),
+        files=(),
+        runtime="0" * 64,
+        lock="0" * 64,
+    )
+    tree = {"tiny/__init__.py": greeting, "tiny/__main__.py": MAIN}
+    return Bundle(manifest, tree, "", (), "tiny", {})
+
+
+def build(
+    base: Path, folder: Path, cache: Cache, made: Bundle, engine: DockerEngine | None = None
+) -> Built:
+    opened = open_base(
+        f"archive:{base}",
+        "linux/amd64",
+        cache,
+        root=folder,
+        puller=lambda _: pytest.fail("no registry"),
+    )
+    packager = ImagePackager(opened, (), "linux/amd64", cache, run, engine=engine)
+    artifact = packager.package(made, folder / "dist", Quiet())
+    manifest = made.manifest
+    return Built(
+        manifest.name, manifest.version, "python", "", made.digest, {"image": artifact},
+        folder / "dist",
+    )  # fmt: skip
+
+
+def archive(built: Built) -> Path:
+    return built.dist / built.artifacts["image"].file
+
+
+def image(built: Built) -> Artifact:
+    return built.artifacts["image"]
+
+
+def output(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(base, tmp_path_factory) -> Built:
+    folder = tmp_path_factory.mktemp("build")
+    return build(base, folder, Cache(folder / "cache"), bundle())
+
+
+@pytest.fixture(scope="module")
+def pushed(built, registry) -> Built:
+    target = make(config(registry, "team/tiny"), registry.environment())
+    target.apply(built, Quiet())
+    return built
+
+
+def config(registry, repository: str, **more: object) -> dict[str, object]:
+    return {"target": "registry", "repository": f"{registry.host}/{repository}", **more}
+
+
+def test_two_builds_in_two_folders_with_two_caches_are_the_same_bytes(built, base, tmp_path):
+    again = build(base, tmp_path, Cache(tmp_path / "cache"), bundle())
+    assert image(again) == image(built)
+    assert archive(again).read_bytes() == archive(built).read_bytes()
+
+
+def test_skopeo_reads_both_forms_of_the_archive(built, tool):
+    skopeo = tool("skopeo")
+    oci = json.loads(output(skopeo, "inspect", f"oci-archive:{archive(built)}"))
+    assert oci["Digest"] == image(built).digest
+    assert oci["Labels"]["org.opencontainers.image.version"] == "1.2.0"
+    raw = output(skopeo, "inspect", "--raw", "--config", f"docker-archive:{archive(built)}")
+    assert json.loads(raw)["config"]["User"] == "65532:65532"
+
+
+def test_umoci_unpacks_it(built, tool, tmp_path):
+    skopeo, umoci = tool("skopeo"), tool("umoci")
+    output(skopeo, "copy", f"oci-archive:{archive(built)}", f"oci:{tmp_path}/layout:tiny")
+    output(umoci, "unpack", "--image", f"{tmp_path}/layout:tiny", f"{tmp_path}/bundle")
+    root = tmp_path / "bundle" / "rootfs"
+    assert (root / "app/lib/tiny/__main__.py").read_bytes() == MAIN
+    assert (root / "app/lib/tiny/__pycache__/__main__.cpython-311.pyc").exists()
+
+
+def test_the_engine_loads_it_and_its_id_is_the_configurations_digest(built, engine):
+    loaded = DockerEngine({"PATH": ""}).load(archive(built))
+    assert loaded == image(built).config
+    assert engine.images.get("tiny:1.2.0").id == loaded
+    engine.images.remove("tiny:1.2.0")
+
+
+def test_it_runs_as_nobody_on_a_read_only_root(pushed, registry, engine):
+    name = f"{registry.host}/team/tiny"
+    auth = {"username": registry.username, "password": registry.password}
+    pulled = engine.images.pull(name, tag="1.2.0", auth_config=auth)
+    assert pulled.id == image(pushed).config
+    assert f"{name}@{image(pushed).digest}" in pulled.attrs["RepoDigests"]
+    container = engine.containers.run(
+        pulled.id,
+        detach=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        ports={"8080/tcp": ("127.0.0.1", None)},
+    )
+    try:
+        answer = ask(container)
+    finally:
+        container.remove(force=True)
+        engine.images.remove(f"{name}:1.2.0")
+    assert answer["uid"] == 65532
+    assert answer["writable"] is False
+    assert answer["file"] == "/app/lib/tiny/__main__.py"
+
+
+def ask(container) -> dict[str, object]:
+    for _ in range(100):
+        container.reload()
+        assert container.status in ("created", "running"), container.logs().decode()
+        ports = container.ports.get("8080/tcp")
+        if ports:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{ports[0]['HostPort']}/", trust_env=False)
+                return dict(answer.json())
+            except httpx.TransportError:
+                pass
+        time.sleep(0.1)
+    pytest.fail(container.logs().decode())
+
+
+def test_a_wrong_password_is_refused(built, registry):
+    target = make(config(registry, "team/tiny"), registry.environment(password="wrong"))
+    with pytest.raises(OutsideError, match="refused the user name and password"):
+        target.apply(built, Quiet())
+
+
+def test_pushing_again_sends_nothing(pushed, registry):
+    target = make(config(registry, "team/tiny"), registry.environment())
+    assert not any(action.needed for action in target.plan(pushed))
+    before = registry.log.read_text()
+    deployment = target.apply(pushed, Quiet())
+    sent = registry.log.read_text()[len(before) :]
+    assert deployment.digest == image(pushed).digest
+    assert "http.request.method=GET" in sent
+    assert "http.request.method=PUT" not in sent
+    assert "http.request.method=POST" not in sent
+
+
+def test_a_new_model_sends_only_its_own_layer(pushed, registry, base, tmp_path):
+    newer = build(base, tmp_path, Cache(tmp_path / "cache"), bundle("1.2.1", b"NEWER = True\n"))
+    target = make(config(registry, "team/tiny"), registry.environment())
+    needed = [action for action in target.plan(newer) if action.needed]
+    assert [action.verb for action in needed] == ["push", "tag"]
+    target.apply(newer, Quiet())
+    assert not any(action.needed for action in target.plan(newer))
+
+
+def test_other_content_under_the_same_version_is_refused(pushed, registry, base, tmp_path):
+    other = build(base, tmp_path, Cache(tmp_path / "cache"), bundle(greeting=b"OTHER = True\n"))
+    target = make(config(registry, "team/tiny"), registry.environment())
+    for attempt in (lambda: target.plan(other), lambda: target.apply(other, Quiet())):
+        with pytest.raises(InputError, match="is there with other content") as refused:
+            attempt()
+        assert "mlpack version patch" in str(refused.value.hint)
+
+
+def test_a_channel_moves(pushed, registry, base, tmp_path):
+    newer = build(base, tmp_path, Cache(tmp_path / "cache"), bundle("1.3.0"))
+    target = make(config(registry, "team/moving", channel="production"), registry.environment())
+    target.apply(pushed, Quiet())
+    assert digest_at(registry, "team/moving", "production") == image(pushed).digest
+    target.apply(newer, Quiet())
+    assert digest_at(registry, "team/moving", "production") == image(newer).digest
+    assert digest_at(registry, "team/moving", "1.2.0") == image(pushed).digest
+
+
+def digest_at(registry, repository: str, tag: str) -> str:
+    answer = httpx.head(
+        f"http://{registry.host}/v2/{repository}/manifests/{tag}",
+        auth=(registry.username, registry.password),
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+        trust_env=False,
+    )
+    return answer.headers["Docker-Content-Digest"]
+
+
+def test_the_base_may_come_from_a_registry_a_layout_or_an_engine(
+    pushed, registry, engine, base, tool, tmp_path
+):
+    """The same base by four ways; layers that the registry has are mounted, not sent."""
+    skopeo = tool("skopeo")
+    output(skopeo, "copy", f"oci-archive:{base}", f"oci:{tmp_path}/layout:base")
+    output(
+        skopeo, "copy", "--dest-tls-verify=false", "--preserve-digests",
+        "--dest-creds", f"{registry.username}:{registry.password}",
+        f"oci:{tmp_path}/layout:base", f"docker://{registry.host}/bases/python:3.11",
+    )  # fmt: skip
+    loaded = DockerEngine({"PATH": ""})
+    loaded.load(base)
+    name = json.loads(output(skopeo, "inspect", "--config", f"oci-archive:{base}"))
+    title = name["config"]["Labels"]["org.opencontainers.image.title"]
+    cache = Cache(tmp_path / "cache")
+    login = Credential(registry.username, registry.password)
+    references = (
+        f"archive:{base}", "oci:layout:base", f"docker:{title}:12",
+        f"{registry.host}/bases/python:3.11",
+    )  # fmt: skip
+    opened = [
+        open_base(
+            reference, "linux/amd64", cache, root=tmp_path, engine=loaded,
+            puller=lambda found: connect(found, login),
+        )
+        for reference in references
+    ]  # fmt: skip
+    assert len({item.image.config_digest for item in opened}) == 1
+    assert len({item.digest for item in opened[:3]}) == 1
+    for item in opened:
+        again = open_base(
+            item.reference, "linux/amd64", cache, root=tmp_path, engine=loaded,
+            puller=lambda found: connect(found, login), locked=base_image(item),
+        )  # fmt: skip
+        assert again.digest == item.digest
+        wrong = replace(base_image(item), digest=f"sha256:{'0' * 64}")
+        with pytest.raises((InputError, OutsideError)) as refused:
+            open_base(
+                item.reference, "linux/amd64", cache, root=tmp_path, engine=loaded,
+                puller=lambda found: connect(found, login), locked=wrong,
+            )  # fmt: skip
+        assert "--upgrade-base" in str(refused.value.hint)
+    packager = ImagePackager(opened[3], (), "linux/amd64", cache, run)
+    artifact = packager.package(bundle("2.0.0"), tmp_path / "dist", Quiet())
+    built = Built("tiny", "2.0.0", "python", "", "", {"image": artifact}, tmp_path / "dist")
+    before = len(registry.log.read_text())
+    make(config(registry, "team/mounted"), registry.environment()).apply(built, Quiet())
+    assert "mount=" in registry.log.read_text()[before:]
+    layer = opened[3].image.layers[0].descriptor.digest
+    assert f"mount={layer}" in registry.log.read_text()[before:].replace("%3A", ":")

@@ -1,0 +1,345 @@
+"""Whole pipelines on real data, exported and proved on real, hostile and threshold rows."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from palmerpenguins import load_penguins
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.ports import NotExportableError
+from mlpack.proof.prove import prove
+from mlpack.proof.rows import batches
+from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.session import Session
+from mlpack.training.observe import observe, real_rows
+
+PENGUINS = load_penguins()
+NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
+STRINGS = ["island", "sex"]
+EXACT = 1e-12
+
+
+def proved(pipeline, frame, target="y"):
+    """Export a fitted pipeline and prove it; the report, the export and the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        signature = observe(frame, pipeline, target=target, source="train")
+        exported = SklearnExporter().export(pipeline, signature)
+        session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
+        rows = batches(signature, real_rows(frame), exported.thresholds, exported.encoding)
+        report, worst = prove(pipeline, session, signature, exported, rows)
+    return report, worst, exported
+
+
+def assert_equal(pipeline, frame, tolerance=EXACT):
+    report, worst, exported = proved(pipeline, frame)
+    assert report.equal, worst[:3]
+    assert max(check.largest for check in report.checks) <= tolerance
+    return report, exported
+
+
+def columns(numbers=("fill", "scale"), encoder=None, extra=()):
+    steps = {
+        "fill": SimpleImputer(strategy="median"),
+        "scale": StandardScaler(),
+        "indicate": SimpleImputer(add_indicator=True),
+        "minmax": MinMaxScaler(clip=True),
+        "robust": RobustScaler(),
+        "maxabs": MaxAbsScaler(),
+    }
+    strings = make_pipeline(
+        SimpleImputer(strategy="most_frequent"),
+        encoder or OneHotEncoder(handle_unknown="ignore"),
+    )
+    return ColumnTransformer(
+        [
+            ("numbers", make_pipeline(*(steps[name] for name in numbers)), NUMBERS),
+            ("strings", strings, STRINGS),
+            *extra,
+        ]
+    )
+
+
+CLASSIFIERS = {
+    "LogisticRegression": LogisticRegression(max_iter=2000),
+    "RidgeClassifier": RidgeClassifier(),
+    "SGDClassifier": SGDClassifier(random_state=0),
+    "DecisionTree": DecisionTreeClassifier(random_state=0),
+    "RandomForest": RandomForestClassifier(20, random_state=0),
+    "ExtraTrees": ExtraTreesClassifier(20, random_state=0),
+    "GradientBoosting": GradientBoostingClassifier(n_estimators=10),
+    "HistGradientBoosting": HistGradientBoostingClassifier(max_iter=15),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classifiers_are_exact_behind_a_scaler(name, classes):
+    data = PENGUINS if classes == 3 else PENGUINS[PENGUINS.species != "Gentoo"]
+    frame = data[NUMBERS + STRINGS].reset_index(drop=True)
+    pipeline = make_pipeline(columns(), CLASSIFIERS[name]).fit(frame, data.species)
+    assert_equal(pipeline, frame)
+
+
+@pytest.mark.parametrize("name", ["DecisionTree", "RandomForest", "HistGradientBoosting"])
+def test_trees_take_missing_numbers_as_the_original_does(name):
+    frame = PENGUINS[NUMBERS]
+    pipeline = make_pipeline(FunctionTransformer(), CLASSIFIERS[name]).fit(frame, PENGUINS.species)
+    report, _ = assert_equal(pipeline, frame)
+    around = next(check for check in report.checks if check.name == "around thresholds")
+    assert around.rows > 50
+
+
+REGRESSORS = {
+    "LinearRegression": LinearRegression(),
+    "Ridge": Ridge(),
+    "DecisionTree": DecisionTreeRegressor(random_state=0),
+    "RandomForest": RandomForestRegressor(20, random_state=0),
+    "ExtraTrees": ExtraTreesRegressor(20, random_state=0),
+    "GradientBoosting": GradientBoostingRegressor(n_estimators=10),
+    "HistGradientBoosting": HistGradientBoostingRegressor(max_iter=15),
+    "HistGradientBoosting poisson": HistGradientBoostingRegressor(max_iter=15, loss="poisson"),
+    "log target": TransformedTargetRegressor(
+        LinearRegression(), func=np.log1p, inverse_func=np.expm1
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_regressors_are_exact(name):
+    data = PENGUINS.dropna(subset=["body_mass_g"]).reset_index(drop=True)
+    frame = data[NUMBERS + STRINGS]
+    pipeline = make_pipeline(columns(), REGRESSORS[name]).fit(frame, data.body_mass_g)
+    assert_equal(pipeline, frame)
+
+
+PREPARATIONS = {
+    "indicator": columns(("indicate", "scale")),
+    "minmax clip": columns(("fill", "minmax")),
+    "robust": columns(("fill", "robust")),
+    "maxabs": columns(("fill", "maxabs")),
+    "ordinal": columns(
+        encoder=OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    ),
+    "drop first": columns(encoder=OneHotEncoder(drop="first", handle_unknown="ignore")),
+    "infrequent": columns(
+        encoder=OneHotEncoder(min_frequency=60, handle_unknown="infrequent_if_exist")
+    ),
+    "unknown is an error": columns(encoder=OneHotEncoder()),
+    "integers as categories": columns(
+        extra=[("year", OneHotEncoder(handle_unknown="ignore"), ["year"])]
+    ),
+    "integers as numbers": columns(extra=[("year", "passthrough", ["year"])]),
+    "selectors": ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(), StandardScaler()),
+                make_column_selector(dtype_include=float),
+            ),
+            (
+                "strings",
+                OneHotEncoder(handle_unknown="ignore"),
+                make_column_selector(dtype_exclude="number"),
+            ),
+        ]
+    ),
+    "remainder": ColumnTransformer(
+        [
+            (
+                "strings",
+                make_pipeline(
+                    SimpleImputer(strategy="constant", fill_value="none"),
+                    OneHotEncoder(handle_unknown="ignore"),
+                ),
+                STRINGS,
+            )
+        ],
+        remainder=SimpleImputer(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
+def test_preparations_are_exact(name):
+    frame = PENGUINS[[*NUMBERS, *STRINGS, "year"]]
+    model = LogisticRegression(max_iter=5000)
+    pipeline = make_pipeline(PREPARATIONS[name], model).fit(frame, PENGUINS.species)
+    assert_equal(pipeline, frame)
+
+
+def test_missing_and_unknown_categories_have_codes_of_their_own():
+    frame = PENGUINS[["sex"]]
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
+    )
+    pipeline = make_pipeline(encoder, DecisionTreeClassifier()).fit(frame, PENGUINS.species)
+    _, exported = assert_equal(pipeline, frame)
+    assert exported.encoding.codes[0].categories == ("female", "male")
+
+
+def test_a_category_called_nan_is_not_a_missing_value():
+    frame = pd.DataFrame({"plan": ["nan", "pro", None, "nan", "pro", None] * 10})
+    target = ["a", "b", "c"] * 20
+    target[3], target[4] = "a", "b"
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    pipeline = make_pipeline(encoder, LogisticRegression()).fit(frame, target)
+    assert_equal(pipeline, frame)
+
+
+def test_target_encoder():
+    frame = PENGUINS[STRINGS]
+    target = PENGUINS.species == "Gentoo"
+    pipeline = make_pipeline(TargetEncoder(), LogisticRegression()).fit(frame, target)
+    assert_equal(pipeline, frame)
+
+
+def test_union_selection_projection_and_search():
+    frame = PENGUINS[NUMBERS]
+    union = FeatureUnion(
+        [("best", SelectKBest(k=2)), ("pca", PCA(2, whiten=True)), ("all", "passthrough")]
+    )
+    pipeline = Pipeline(
+        [("fill", SimpleImputer()), ("union", union), ("model", LogisticRegression(max_iter=5000))]
+    )
+    search = GridSearchCV(pipeline, {"model__C": [0.1, 1.0]}, cv=3).fit(frame, PENGUINS.species)
+    assert_equal(search, frame)
+
+
+def test_a_step_of_skl2onnx_is_proved_like_the_others():
+    frame = PENGUINS[NUMBERS].dropna().reset_index(drop=True)
+    target = PENGUINS.dropna(subset=NUMBERS).species.reset_index(drop=True)
+    pipeline = make_pipeline(StandardScaler(), GaussianNB()).fit(frame, target)
+    report, _, exported = proved(pipeline, frame)
+    assert report.equal
+    assert exported.steps[-1].how == "skl2onnx"
+
+
+TEXTS = pd.DataFrame(
+    {
+        "name": [
+            "Allen, Miss Elisabeth Walton",
+            "Allison, Master Hudson Trevor",
+            "Anderson, Mr Harry",
+            "Andrews, Miss Kornelia Theodosia",
+            "Astor, Mrs John Jacob (Madeleine Talmadge Force)",
+            "Björnström-Steffansson, Mr Mauritz Håkan",
+        ]
+        * 5
+    }
+)
+SEX = ["female", "male", "male", "female", "female", "male"] * 5
+
+
+@pytest.mark.parametrize(
+    "vectorizer",
+    [
+        TfidfVectorizer(),
+        TfidfVectorizer(sublinear_tf=True, norm="l1"),
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2),
+        TfidfVectorizer(lowercase=False, use_idf=False),
+        CountVectorizer(binary=True, stop_words=["mr", "mrs"]),
+        CountVectorizer(ngram_range=(2, 3)),
+    ],
+    ids=["tfidf", "sublinear", "bigrams", "cased", "binary", "two and three"],
+)
+def test_text_is_exact_in_every_script(vectorizer):
+    pipeline = make_pipeline(
+        ColumnTransformer([("name", vectorizer, "name")]), LogisticRegression()
+    ).fit(TEXTS, SEX)
+    assert_equal(pipeline, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "parameter"),
+    [
+        (TfidfVectorizer(analyzer="char_wb"), "analyzer='char_wb'"),
+        (CountVectorizer(strip_accents="unicode"), "strip_accents='unicode'"),
+        (CountVectorizer(token_pattern=r"\w+"), "token_pattern"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_by_name(vectorizer, parameter):
+    pipeline = make_pipeline(
+        ColumnTransformer([("text", vectorizer, "name")]), LogisticRegression()
+    ).fit(TEXTS, SEX)
+    with pytest.raises(NotExportableError) as error:
+        proved(pipeline, TEXTS)
+    assert error.value.path.startswith("columntransformer → text")
+    assert parameter in error.value.reason
+
+
+class Doubler(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X * 2
+
+
+def test_code_of_the_user_is_named_in_the_reason():
+    frame = PENGUINS[["year"]]
+    pipeline = make_pipeline(Doubler(), LogisticRegression()).fit(frame, PENGUINS.species)
+    with pytest.raises(NotExportableError, match="doubler → Doubler"):
+        proved(pipeline, frame)
+
+
+def test_the_same_pipeline_gives_the_same_bytes():
+    frame = PENGUINS[NUMBERS + STRINGS]
+    pipeline = make_pipeline(columns(), CLASSIFIERS["RandomForest"]).fit(frame, PENGUINS.species)
+    first, second = (proved(pipeline, frame)[2] for _ in range(2))
+    assert first.model == second.model
+    assert first.encoding == second.encoding
+
+
+def test_columns_that_the_pipeline_drops_do_not_enter_the_graph():
+    frame = PENGUINS[[*NUMBERS, "year", "sex"]]
+    pipeline = make_pipeline(
+        ColumnTransformer([("numbers", SimpleImputer(), NUMBERS)]), DecisionTreeClassifier()
+    ).fit(frame, PENGUINS.species)
+    _, exported = assert_equal(pipeline, frame)
+    assert exported.encoding.numbers == tuple(NUMBERS)
+    assert exported.encoding.codes == ()
+    graph = onnx.load_from_string(exported.model).graph
+    assert [value.name for value in graph.input] == ["numbers"]

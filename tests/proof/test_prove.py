@@ -1,0 +1,196 @@
+"""The proof catches graphs that are wrong: mutants made from one that is right."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+from palmerpenguins import load_penguins
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.proof.prove import prove
+from mlpack.proof.rows import batches, neighbours
+from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.session import Session
+from mlpack.training.observe import observe, real_rows
+
+PENGUINS = load_penguins()
+FRAME = PENGUINS[["bill_length_mm", "flipper_length_mm", "island", "sex"]]
+
+
+def fitted(model):
+    columns = ColumnTransformer(
+        [
+            ("n", make_pipeline(SimpleImputer(), StandardScaler()), FRAME.columns[:2].tolist()),
+            ("s", OneHotEncoder(handle_unknown="ignore"), ["island", "sex"]),
+        ]
+    )
+    return make_pipeline(columns, model).fit(FRAME, PENGUINS.species)
+
+
+LINEAR = fitted(LogisticRegression(max_iter=2000))
+TREE = fitted(DecisionTreeClassifier(random_state=0))
+
+
+def check(pipeline, change=None, encoding=None):
+    signature = observe(FRAME, pipeline, target="species", source="train")
+    exported = SklearnExporter().export(pipeline, signature)
+    if change is not None:
+        model = onnx.load_from_string(exported.model)
+        change(model.graph)
+        exported = replace(exported, model=model.SerializeToString())
+    if encoding is not None:
+        exported = replace(exported, encoding=encoding(exported.encoding))
+    session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
+    rows = batches(signature, real_rows(FRAME), exported.thresholds, exported.encoding)
+    return prove(pipeline, session, signature, exported, rows)
+
+
+def node(graph, kind):
+    return next(each for each in graph.node if each.op_type == kind)
+
+
+def constant(graph, wanted):
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if wanted(array):
+            return tensor, array.copy()
+    raise AssertionError("no such constant")
+
+
+def put(tensor, array):
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def move_coefficient(graph):
+    tensor, array = constant(graph, lambda a: a.shape == (8, 3))
+    array[0, 0] += 1e-4
+    put(tensor, array)
+
+
+def lose_scaling(graph):
+    node(graph, "Div").op_type = "Mul"
+
+
+def flatten_probabilities(graph):
+    node(graph, "Softmax").op_type = "Sigmoid"
+    del node(graph, "Sigmoid").attribute[:]
+
+
+def drop_category(graph):
+    tensor, array = constant(graph, lambda a: a.dtype == np.float64 and a.shape == (5, 3))
+    array[0] = 0
+    put(tensor, array)
+
+
+def confuse_missing_with_unknown(graph):
+    tensor, array = constant(graph, lambda a: a.dtype == np.float64 and a.shape == (4, 3))
+    array[-1] = array[-2]
+    put(tensor, array)
+
+
+def swallow_missing(graph):
+    node(graph, "IsNaN").op_type = "IsInf"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        move_coefficient,
+        lose_scaling,
+        flatten_probabilities,
+        drop_category,
+        confuse_missing_with_unknown,
+        swallow_missing,
+    ],
+)
+def test_a_wrong_linear_graph_is_caught(change):
+    assert check(LINEAR)[0].equal
+    report, worst = check(LINEAR, change)
+    assert not report.equal
+    assert worst
+    assert worst[0].original != worst[0].served
+
+
+def tree_attribute(graph, name):
+    attributes = node(graph, "TreeEnsemble").attribute
+    return next(each for each in attributes if each.name == name)
+
+
+def move_threshold_by_one_ulp(graph):
+    """One unit in the last place of float32: the input is rounded to it."""
+    splits = tree_attribute(graph, "nodes_splits")
+    values = numpy_helper.to_array(splits.t).copy()
+    values[0] = np.nextafter(np.float32(values[0]), np.float32(np.inf))
+    splits.t.CopyFrom(helper.make_tensor("splits", onnx.TensorProto.DOUBLE, values.shape, values))
+
+
+def swap_a_branch(graph):
+    yes, no = (
+        tree_attribute(graph, f"nodes_{side}{kind}")
+        for side, kind in (("true", "nodeids"), ("false", "nodeids"))
+    )
+    yes_leaf, no_leaf = (tree_attribute(graph, f"nodes_{side}leafs") for side in ("true", "false"))
+    for one, other in ((yes, no), (yes_leaf, no_leaf)):
+        one.ints[0], other.ints[0] = other.ints[0], one.ints[0]
+
+
+def strict_comparison(graph):
+    modes = tree_attribute(graph, "nodes_modes")
+    count = len(numpy_helper.to_array(modes.t))
+    modes.t.CopyFrom(helper.make_tensor("modes", onnx.TensorProto.UINT8, [count], [1] * count))
+
+
+def round_input_late(graph):
+    """Compare doubles where the original compares float32."""
+    casts = [each for each in graph.node if each.op_type == "Cast"]
+    first = next(each for each in casts if each.attribute[0].i == onnx.TensorProto.FLOAT)
+    first.attribute[0].i = onnx.TensorProto.DOUBLE
+
+
+@pytest.mark.parametrize(
+    "change", [move_threshold_by_one_ulp, swap_a_branch, strict_comparison, round_input_late]
+)
+def test_a_wrong_tree_is_caught(change):
+    assert check(TREE)[0].equal
+    assert not check(TREE, change)[0].equal
+
+
+def test_a_wrong_encoding_is_caught():
+    def swapped(encoding):
+        first, *rest = encoding.codes
+        categories = (first.categories[1], first.categories[0], *first.categories[2:])
+        return type(encoding)(
+            numbers=encoding.numbers,
+            codes=(type(first)(column=first.column, categories=categories), *rest),
+        )
+
+    assert not check(LINEAR, encoding=swapped)[0].equal
+
+
+def test_the_report_has_figures_and_no_rows():
+    report, _ = check(LINEAR)
+    names = [each.name for each in report.checks]
+    assert names[:2] == ["held-out", "each column missing"]
+    assert report.rows == sum(each.rows for each in report.checks) > 900
+    assert "Biscoe" not in repr(report)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=64))
+def test_neighbours_stand_on_both_sides(value):
+    around = neighbours(value)
+    assert around[0] == value
+    assert math.nextafter(value, math.inf) in around
+    assert math.nextafter(value, -math.inf) in around

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlpack.runtime.keys import Keys
+from mlpack.runtime.settings import Settings, SettingsError, from_environment
+
+
+def test_defaults():
+    settings = from_environment({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.loopback, settings.guarded) == (
+        "127.0.0.1",
+        8080,
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "field", "value"),
+    [
+        ({"PORT": "9000"}, "port", 9000),
+        ({"AIP_HTTP_PORT": "9001", "PORT": "9000"}, "port", 9001),
+        ({"MLPACK_PORT": "9002", "AIP_HTTP_PORT": "9001"}, "port", 9002),
+        ({"PORT": ""}, "port", 8080),
+        ({"HOST": "0.0.0.0"}, "host", "0.0.0.0"),
+        ({"HOST": "::"}, "host", "::"),
+        ({"HOST": "x86_64-conda-linux-gnu"}, "host", "127.0.0.1"),
+        ({"MLPACK_HOST": "::1", "HOST": "0.0.0.0"}, "host", "::1"),
+        ({"WORKERS": "3"}, "workers", 3),
+        ({"MLPACK_MAX_BODY": "5"}, "max_body", 5),
+        ({"MLPACK_ACCESS_LOG": "OFF"}, "access_log", False),
+        ({"MLPACK_API_KEYS": "a, b,,c"}, "keys", ("a", "b", "c")),
+        ({"MLPACK_API_KEYS": ""}, "keys", ()),
+        ({"MLPACK_API_KEYS_FILE": "/k"}, "keys_file", Path("/k")),
+    ],
+)
+def test_variables(environ, field, value):
+    assert getattr(from_environment(environ), field) == value
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"PORT": "http"}, "PORT"),
+        ({"PORT": "-1"}, "PORT"),
+        ({"PORT": "70000"}, "65535"),
+        ({"PORT": "²"}, "PORT"),
+        ({"WORKERS": "0"}, "WORKERS"),
+        ({"MLPACK_ACCESS_LOG": "maybe"}, "MLPACK_ACCESS_LOG"),
+        ({"MLPACK_API_KEYS": " , "}, "MLPACK_API_KEYS"),
+    ],
+)
+def test_wrong_variables(environ, named):
+    with pytest.raises(SettingsError, match=named):
+        from_environment(environ)
+
+
+def test_arguments_go_before_variables():
+    settings = from_environment({"PORT": "9000"}, port=1234, host=None)
+    assert (settings.port, settings.host) == (1234, "127.0.0.1")
+
+
+def test_keys_are_read_again_when_their_file_changes(tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("old\n")
+    now = 0.0
+    keys = Keys(("fixed",), file, lambda: now)
+
+    def allowed(key: bytes) -> bool:
+        return keys.allow({b"x-api-key": key})
+
+    assert allowed(b"old")
+    assert not allowed(b"new")
+    file.write_text("new\n")
+    os.utime(file, ns=(1, 1))
+    assert not allowed(b"new")
+    now = 2.0
+    assert allowed(b"new")
+    assert not allowed(b"old")
+    assert allowed(b"fixed")
+    file.unlink()
+    now = 4.0
+    assert allowed(b"new")
+    file.write_text("newest\n")
+    now = 6.0
+    assert allowed(b"newest")
+
+
+def test_without_keys_everybody_is_welcome():
+    keys = Keys((), None, lambda: 0.0)
+    assert not keys
+    assert keys.allow({})
