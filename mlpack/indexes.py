@@ -73,7 +73,6 @@ class Indexes:
         listed = {
             "UV_FIND_LINKS": ",".join(self.find_links),
             "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
-            "UV_CONSTRAINT": " ".join(self.constraints),
             "UV_HTTP_TIMEOUT": self.timeout or "",
             "SSL_CERT_FILE": self.cert or "",
             "SSL_CLIENT_CERT": self.client_cert or "",

@@ -118,9 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.reply(failure.status, b"{}", failure.headers)
 
-    def reply(
-        self, status: int, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> None:
+    def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -66,6 +66,9 @@ class UvResolver:
             argv = [indexes.uv_program(), "pip", "compile", *_OPTIONS, *places.uv_options]
             argv += ["--python", self.python, "--python-version", request.python]
             argv += ["--output-file", "locked.txt", "-c", "constraints.txt"]
+            # An option hides uv's variable of the same meaning, so that its files are named too.
+            for limits in (*places.constraints, *self.environ.get("UV_CONSTRAINT", "").split()):
+                argv += ["-c", limits]
             argv += _platform(request.platform) + _upgrades(request)
             _write(folder / "wanted.in", wanted)
             _write(
@@ -182,8 +185,11 @@ def _meant(spec: str, requests: Requests) -> Asked:
     direct = requests.like(spec)
     if direct:
         return direct
-    rewritten = [a for a in requests.of(name_of(spec)) if re.search(r"~=|\*", a.requirement)]
-    return rewritten[0] if rewritten else Asked(spec, "a constraint in pip's configuration")
+    for asked in requests.of(name_of(spec)):
+        range_ = re.search(r"(?:~=|==)\s*([^\s,*]+?)(?:\.\*)?(?:,|$)", asked.requirement)
+        if range_ and f">={range_[1]}" in spec:
+            return asked
+    return Asked(spec, "a constraint in pip's configuration")
 
 
 def _parent(spec: str, requests: Requests) -> str:

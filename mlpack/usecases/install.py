@@ -177,10 +177,7 @@ def _installer(python: str, runner: Runner, environ: Mapping[str, str], *, uv: b
     if not uv:
         return _Installer(runner, python, environ, uv=False)
     places = indexes.read(runner, python, environ)
-    # Limits on versions are for resolving: what is installed is decided already.
-    variables = places.for_uv(environ)
-    variables.pop("UV_CONSTRAINT", None)
-    return _Installer(runner, python, variables, uv=True, options=places.uv_options)
+    return _Installer(runner, python, places.for_uv(environ), uv=True, options=places.uv_options)
 
 
 def _probe(python: str, runner: Runner, environ: Mapping[str, str]) -> _Environment:

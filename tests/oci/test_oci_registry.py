@@ -31,7 +31,6 @@ def cache(tmp_path):
     return Cache(tmp_path / "cache")
 
 
-
 def at(registry, credential=None, repository="team/churn", waits=None) -> Registry:
     sleep = (lambda _: None) if waits is None else waits.append
     return connect(reference(registry, repository), credential, sleep=sleep)
@@ -56,9 +55,7 @@ def test_what_is_pushed_is_pulled(image, cache, auth):
         assert digest == image.digest
         assert pulled.manifest_bytes == image.manifest_bytes
         assert pulled.config_bytes == image.config_bytes
-        assert [content(item) for item in pulled.layers] == [
-            content(item) for item in image.layers
-        ]
+        assert [content(item) for item in pulled.layers] == [content(item) for item in image.layers]
         assert at(registry, ALICE).resolve("1.0") == image.digest
         assert at(registry, ALICE).resolve("2.0") is None
 
@@ -180,7 +177,9 @@ def test_an_upload_that_fails_starts_again(image):
     with serve() as registry:
         registry.failures = [Failure("PUT", "blobs/uploads", 503), Failure("PUT", "uploads", 404)]
         at(registry).push(image, ("1.0",))
-        assert all((("team/churn", item.descriptor.digest) in registry.blobs) for item in image.layers)
+        assert all(
+            (("team/churn", item.descriptor.digest) in registry.blobs) for item in image.layers
+        )
 
 
 def test_blobs_that_are_there_are_not_sent(image):

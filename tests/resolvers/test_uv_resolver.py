@@ -67,6 +67,13 @@ def test_pip_s_index_reaches_uv_by_the_environment_alone():
     assert "secret" not in " ".join([*tool.argv, *tool.files.values()])
 
 
+def test_constraints_of_pip_and_of_uv_hold_too(tmp_path):
+    tool = FakeTool(ANSWER, config=f"global.constraint='{tmp_path}'\n")
+    resolve(tool, request("numpy"), {"UV_CONSTRAINT": "/mine.txt"})
+    named = [tool.argv[i + 1] for i, part in enumerate(tool.argv) if part == "-c"]
+    assert named == ["constraints.txt", str(tmp_path), "/mine.txt"]
+
+
 def test_dead_places_are_warned_of():
     said = []
     tool = FakeTool(ANSWER, config="global.find-links='/not/there/at/all'\n")
