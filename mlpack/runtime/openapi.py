@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-from .contract import Category, Column, Constraint, Manifest, Schema, Signature
+from .contract import Category, Column, Constraint, Schema, Signature
 from .predictions import label_key
 
 _NONE = Constraint()
@@ -26,19 +26,20 @@ _PROBLEMS = {
 }
 
 
-def document(manifest: Manifest, signature: Signature, schema: Schema) -> dict[str, Any]:
+def document(name: str, version: str, signature: Signature, schema: Schema) -> dict[str, Any]:
     """The OpenAPI document.
 
     Args:
-        manifest: names the model and its version.
+        name: the model's name.
+        version: its version.
         signature: what the pipeline learned.
         schema: what the author demands.
     """
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": manifest.name,
-            "version": manifest.version,
+            "title": name,
+            "version": version,
             "description": _about(signature),
         },
         "paths": {

@@ -31,7 +31,7 @@ pre { background: #8882; padding: 1rem; overflow-x: auto }
 
 def build(model: Model) -> FastAPI:
     """The application for everything that is not a prediction or a probe."""
-    api = model.openapi or document(model.manifest, model.signature, model.schema)
+    api = model.openapi or document(model.name, model.version, model.signature, model.schema)
     data = json.dumps(api, ensure_ascii=False).encode()
     app = FastAPI(
         title=model.name, version=model.version, openapi_url=None, docs_url=None, redoc_url=None

@@ -105,7 +105,7 @@ def test_no_c_library(find):
     ],
 )
 def test_what_an_upper_layer_takes_away_is_gone(find, above):
-    with pytest.raises(InputError, match="no Python in its PATH|C library"):
+    with pytest.raises(InputError, match=r"no Python in its PATH|C library"):
         find(SLIM, above)
 
 

@@ -200,7 +200,7 @@ def bundle(
         runtime="0" * 64,
         lock="0" * 64,
     )
-    openapi = contract.encode(document(draft, signature, schema))
+    openapi = contract.encode(document(draft.name, draft.version, signature, schema))
     files.append(blob(folder, contract.OPENAPI_FILE, openapi))
     manifest = Manifest(
         **{**{f: getattr(draft, f) for f in draft.__struct_fields__}, "files": tuple(files)}

@@ -82,7 +82,7 @@ def test_enum_and_several_outputs():
     )
     schema = Schema(columns={"c": Constraint(categories=("x", "y"))})
     manifest = bundles_manifest()
-    api = document(manifest, signature, schema)
+    api = document(manifest.name, manifest.version, signature, schema)
     OpenAPIV31SpecValidator(api).validate()
     assert api["components"]["schemas"]["Row"]["properties"]["c"]["enum"] == ["x", "y", None]
     assert valid(api, "Prediction", {"value": [1.0, 2.0]})

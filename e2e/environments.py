@@ -1,0 +1,116 @@
+"""What stories are made of: mlpack's own wheel, clean environments, commands."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+@functools.cache
+def mlpack_wheel() -> Path:
+    """mlpack's wheel, built from this checkout once."""
+    out = Path(tempfile.mkdtemp(prefix="mlpack-wheel-"))
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT)
+    return next(out.glob("*.whl"))
+
+
+def run(*argv, cwd=None, env=None, code=0, timeout=600):
+    """Run a command that must end with `code`; what it wrote."""
+    done = subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    assert done.returncode == code, (
+        f"{' '.join(map(str, argv))} ended with {done.returncode}, not {code}\n"
+        f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    )
+    return done
+
+
+class Environment:
+    """A virtual environment in `folder`, made empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.python = self.bin / "python"
+        run("uv", "venv", "--quiet", "--python", sys.executable, folder, env=_uv())
+
+    def install(self, *arguments, cwd=None):
+        """``uv pip install`` into it."""
+        command = ("uv", "pip", "install", "--quiet", "--python", self.python)
+        return run(*command, *arguments, cwd=cwd, env=_uv())
+
+    def run(self, program, *arguments, cwd=None, env=None, code=0):
+        """Run one of its programs."""
+        path = {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        active = {"VIRTUAL_ENV": str(self.folder), **path, **(env or {})}
+        return run(self.bin / program, *arguments, cwd=cwd, env=active, code=code)
+
+    def mlpack(self, *arguments, cwd, env=None, code=0):
+        """Run mlpack in a project."""
+        return self.run("mlpack", *arguments, cwd=cwd, env=env, code=code)
+
+
+def _uv():
+    here = Path(sys.executable).parent
+    return {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+
+
+def with_mlpack(folder: Path) -> Environment:
+    """An environment with the installed wheel of mlpack."""
+    environment = Environment(folder)
+    environment.install(mlpack_wheel())
+    return environment
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def get(url, timeout=10):
+    """The JSON, or the text, that a URL answers."""
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        data = answer.read()
+    return json.loads(data) if data[:1] in b"{[" else data.decode()
+
+
+def post(url, value, timeout=60):
+    """The JSON that a URL answers to a JSON body."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(value).encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return json.load(answer)
+
+
+def wait_ready(url, seconds=60):
+    """Wait until a server says that it is ready."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            assert time.monotonic() < deadline, f"{url} is not ready after {seconds} s"
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,209 @@
+"""Each example, from a folder to predictions: in-process, over HTTP, and from a container."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from environments import (
+    EXAMPLES,
+    Environment,
+    free_port,
+    get,
+    post,
+    run,
+    wait_ready,
+    with_mlpack,
+)
+
+SCRIPT = Path(__file__).with_name("reference_rows.py")
+TOLERANCE = 1e-9
+STORIES = {"penguins": "onnx", "mpg": "onnx", "names": "onnx", "titanic": "python"}
+NEVER_IN_PRODUCTION = {"scikit-learn", "pandas", "scipy", "joblib", "skl2onnx"}
+
+
+class Story:
+    """A built example: the project, its environment, and what the original said."""
+
+    def __init__(self, name: str, folder: Path, base: str) -> None:
+        self.name = name
+        self.form = STORIES[name]
+        self.project = folder / name
+        shutil.copytree(EXAMPLES / name, self.project, ignore=shutil.ignore_patterns("models"))
+        self.environment = with_mlpack(folder / "environment")
+        for command in (
+            ["lock"],
+            ["install"],
+            ["train"],
+            ["build", "--base", base],
+        ):
+            self.environment.mlpack(*command, cwd=self.project)
+        self.rows = folder / "rows.json"
+        self.environment.run("python", SCRIPT, "write", self.project, self.rows)
+        self.expected = json.loads(self.rows.read_text())
+        self.build = json.loads((self.project / "dist" / "build.json").read_text())
+
+    def artifact(self, kind: str) -> Path:
+        """A file in ``dist/``."""
+        return self.project / "dist" / self.build["artifacts"][kind]["file"]
+
+    def assert_same(self, predictions, probabilities=None):
+        """The predictions are the original's, on every row."""
+        expected = self.expected["predictions"]
+        assert len(predictions) == len(expected) > 50
+        if "probabilities" not in self.expected:
+            assert predictions == pytest.approx(expected, rel=TOLERANCE)
+            return
+        assert predictions == expected
+        for mine, theirs in zip(probabilities, self.expected["probabilities"], strict=True):
+            assert mine == pytest.approx(theirs, abs=TOLERANCE)
+
+    def assert_serves_same(self, url):
+        """The same over HTTP."""
+        answer = post(f"{url}/predict", {"instances": self.expected["rows"]})
+        assert answer["model"]["version"] == self.build["version"]
+        found = answer["predictions"]
+        if "value" in found[0]:
+            self.assert_same([each["value"] for each in found])
+        else:
+            self.assert_same(
+                [each["label"] for each in found],
+                [list(each["probabilities"].values()) for each in found],
+            )
+
+
+@pytest.fixture(scope="module", params=STORIES)
+def story(request, tmp_path_factory, base):
+    return Story(request.param, tmp_path_factory.mktemp(request.param), base)
+
+
+def test_the_form_is_the_expected_one_and_production_is_small(story):
+    assert story.build["form"] == story.form
+    lock = (story.project / "requirements.lock.txt").read_text()
+    locked = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    assert "onnxruntime" in locked or story.form == "python"
+    assert "mlpack" not in locked
+    assert "mlpack-builder" not in locked
+    if story.form == "onnx":
+        assert not locked & NEVER_IN_PRODUCTION
+    story.environment.mlpack("lock", "--check", cwd=story.project)
+
+
+def test_the_projects_own_tests_pass(story):
+    story.environment.run("python", "-m", "pytest", "-q", cwd=story.project)
+
+
+def test_the_wheel_in_a_clean_environment(story, tmp_path):
+    clean = Environment(tmp_path / "clean")
+    clean.install(story.artifact("wheel"))
+    run("uv", "pip", "check", "--python", clean.python)
+    answers = tmp_path / "answers.json"
+    clean.run("python", SCRIPT, "predict", story.name, story.rows, answers, cwd=tmp_path)
+    found = json.loads(answers.read_text())
+    story.assert_same(found["predictions"], found.get("probabilities"))
+    assert found["one"] == pytest.approx(story.expected["predictions"][0])
+    if story.form == "onnx":
+        assert found["modules"] == []
+    port = free_port()
+    command = [clean.python, "-m", story.name, "serve", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=tmp_path)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_ready(url)
+        story.assert_serves_same(url)
+        document = get(f"{url}/openapi.json")
+        assert document["openapi"].startswith("3.1")
+        assert "mlpack" in get(f"{url}/metrics") or "# HELP" in get(f"{url}/metrics")
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+
+
+def test_the_zip_in_another_environment_from_any_folder(story, tmp_path):
+    shutil.unpack_archive(story.artifact("zip"), tmp_path / "unpacked")
+    folder = next((tmp_path / "unpacked").iterdir())
+    clean = Environment(tmp_path / "clean")
+    lock = folder / "requirements.lock.txt"
+    assert "--hash=sha256:" in lock.read_text()
+    clean.install("--require-hashes", "-r", lock, cwd=tmp_path)
+    answers = tmp_path / "answers.json"
+    clean.run("python", SCRIPT, "predict", story.name, story.rows, answers, cwd=tmp_path)
+    found = json.loads(answers.read_text())
+    story.assert_same(found["predictions"], found.get("probabilities"))
+
+
+def test_the_image_through_a_registry_with_a_password(story, registry, engine, tmp_path):
+    """Pushed, pulled, and run as nobody, read-only, without capabilities."""
+    config = story.project / "config" / "production.toml"
+    config.write_text(
+        f'[deploy]\ntarget = "registry"\nrepository = "{registry.host}/team/{story.name}"\n'
+        'channel = "production"\n'
+    )
+    password = {
+        "MLPACK_REGISTRY_USERNAME": registry.username,
+        "MLPACK_REGISTRY_PASSWORD": registry.password,
+    }
+    plan = story.environment.mlpack("deploy", "production", "--plan", cwd=story.project, env=password)
+    assert "plan" in plan.stderr
+    deployed = story.environment.mlpack("deploy", "production", cwd=story.project, env=password)
+    digest = deployed.stdout.strip()
+    assert digest == story.build["artifacts"]["image"]["digest"]
+    engine.login(registry)
+    reference = f"{registry.host}/team/{story.name}@{digest}"
+    engine.run("pull", "--quiet", reference)
+    port = free_port()
+    container = engine.run(
+        "run", "--detach", "--read-only", "--cap-drop", "ALL", "--publish",
+        f"127.0.0.1:{port}:8080", reference,
+    ).stdout.strip()  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_ready(url)
+        story.assert_serves_same(url)
+        user = engine.run("inspect", "--format", "{{.Config.User}}", container).stdout.strip()
+        assert user.split(":")[0] not in ("", "0", "root")
+        again = story.environment.mlpack("deploy", "production", cwd=story.project, env=password)
+        assert again.stdout.strip() == digest
+    finally:
+        engine.run("rm", "--force", container)
+        engine.run("rmi", "--force", reference)
+
+
+def test_a_second_build_elsewhere_is_the_same_to_the_bit(story, base, tmp_path):
+    other = tmp_path / "another folder"
+    ignored = shutil.ignore_patterns(".mlpack", "dist")
+    shutil.copytree(story.project, other, ignore=ignored)
+    story.environment.mlpack(
+        "build", "--base", base, "--no-load", cwd=other, env={"TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    )
+    again = json.loads((other / "dist" / "build.json").read_text())
+    assert again["artifacts"] == story.build["artifacts"]
+
+
+def test_the_archive_and_the_wheel_are_read_by_others(story):
+    archive = story.artifact("image")
+    wheel = story.artifact("wheel")
+    name = f"{story.name}:{story.build['version']}"
+    for transport in ("oci-archive", "docker-archive"):
+        found = json.loads(run("skopeo", "inspect", f"{transport}:{archive}:{name}").stdout)
+        assert found["Architecture"] in ("amd64", "arm64")
+    run("check-wheel-contents", wheel)
+    run("twine", "check", "--strict", wheel)
+
+
+def test_an_unchanged_build_does_nothing(story, base):
+    before = (story.project / "dist" / "build.json").stat().st_mtime_ns
+    again = story.environment.mlpack("build", "--base", base, "--json", cwd=story.project)
+    assert json.loads(again.stdout)["unchanged"] is True
+    assert (story.project / "dist" / "build.json").stat().st_mtime_ns == before
+
+
+def test_predictions_of_a_file(story, tmp_path):
+    out = tmp_path / "out.csv"
+    story.environment.mlpack(
+        "predict", story.project / "data" / "sample.csv", "-o", out, cwd=story.project
+    )
+    assert len(out.read_text().splitlines()) > 5

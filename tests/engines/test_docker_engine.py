@@ -1,0 +1,116 @@
+from types import SimpleNamespace
+
+import pytest
+import requests
+from docker.errors import APIError, DockerException, ImageLoadError, ImageNotFound
+
+from mlpack.engines.docker import DockerEngine
+from mlpack.errors import InputError, OutsideError
+
+
+class Images:
+    def __init__(self):
+        self.there = {
+            "churn:1.2.0": SimpleNamespace(id="sha256:abc", save=lambda: [b"one", b"two"])
+        }
+        self.loaded = b""
+        self.error = None
+
+    def load(self, stream):
+        if self.error:
+            raise self.error
+        self.loaded = stream.read()
+        return list(self.there.values())
+
+    def get(self, name):
+        if name not in self.there:
+            raise ImageNotFound("no such image")
+        return self.there[name]
+
+
+class Client:
+    def __init__(self, images):
+        self.images, self.closed = images, 0
+
+    def ping(self):
+        return True
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def images():
+    return Images()
+
+
+@pytest.fixture
+def client(images):
+    return Client(images)
+
+
+@pytest.fixture
+def engine(client):
+    return DockerEngine({"DOCKER_HOST": "tcp://x"}, lambda env, timeout: client)
+
+
+def test_loading_gives_the_id(engine, images, client, tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"archive")
+    assert engine.load(tmp_path / "a.tar") == "sha256:abc"
+    assert images.loaded == b"archive"
+    assert client.closed == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImageLoadError("invalid diffID"), APIError("500"), requests.ConnectionError("broken"),
+     requests.ReadTimeout("slow")],
+)  # fmt: skip
+def test_what_goes_wrong_is_one_clear_error(engine, images, tmp_path, error):
+    (tmp_path / "a.tar").write_bytes(b"archive")
+    images.error = error
+    with pytest.raises(OutsideError, match="engine did not do it") as refused:
+        engine.load(tmp_path / "a.tar")
+    assert str(error) in refused.value.what
+
+
+def test_an_archive_without_an_image(engine, images, tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"archive")
+    images.there = {}
+    with pytest.raises(OutsideError, match="no image in a.tar"):
+        engine.load(tmp_path / "a.tar")
+
+
+def test_an_image_is_found_and_saved(engine, tmp_path):
+    assert engine.image_id("churn:1.2.0") == "sha256:abc"
+    engine.save("churn:1.2.0", tmp_path / "saved.tar")
+    assert (tmp_path / "saved.tar").read_bytes() == b"onetwo"
+    with pytest.raises(InputError, match="no image called nothing"):
+        engine.image_id("nothing")
+    with pytest.raises(InputError, match="no image called nothing"):
+        engine.save("nothing", tmp_path / "x.tar")
+
+
+def test_an_engine_that_is_there(engine):
+    assert engine.available() is True
+
+
+def test_an_engine_that_is_not():
+    def refuses(env, timeout):
+        assert timeout <= 5
+        raise DockerException("no socket")
+
+    assert DockerEngine({"DOCKER_HOST": "tcp://x"}, refuses).available() is False
+    for host in ("tcp://127.0.0.1:1", "unix:///no/such/socket", "nonsense://x", "::"):
+        assert DockerEngine({"DOCKER_HOST": host}).available() is False
+
+
+def test_the_environment_names_the_engine():
+    asked = []
+
+    def client(env, timeout):
+        asked.append(env["DOCKER_HOST"])
+        return Client(Images())
+
+    DockerEngine({"DOCKER_HOST": "tcp://there"}, client).available()
+    assert asked == ["tcp://there"]
