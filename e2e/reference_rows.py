@@ -38,11 +38,16 @@ def predict(package, source, target):
     Model = importlib.import_module(package).Model  # noqa: N806 - it is a class
     model = Model()
     rows = json.loads(Path(source).read_text())["rows"]
-    found = {"predictions": model.predict(rows), "version": model.version, "one": model.predict(rows[0])}
+    found = {
+        "predictions": model.predict(rows),
+        "version": model.version,
+        "one": model.predict(rows[0]),
+    }
     if model.signature.task == "classification":
         found["probabilities"] = [list(each.values()) for each in model.predict_proba(rows)]
     found["modules"] = sorted(
-        {name.split(".")[0] for name in sys.modules} & {"sklearn", "pandas", "scipy", "joblib", "skl2onnx", "mlpack"}
+        {name.split(".")[0] for name in sys.modules}
+        & {"sklearn", "pandas", "scipy", "joblib", "skl2onnx", "mlpack"}
     )
     Path(target).write_text(json.dumps(found))
 

@@ -28,7 +28,7 @@ NEVER_IN_PRODUCTION = {"scikit-learn", "pandas", "scipy", "joblib", "skl2onnx"}
 class Story:
     """A built example: the project, its environment, and what the original said."""
 
-    def __init__(self, name: str, folder: Path, base: str) -> None:
+    def __init__(self, name: str, folder: Path, base: Path) -> None:
         self.name = name
         self.form = STORIES[name]
         self.project = folder / name
@@ -38,7 +38,7 @@ class Story:
             ["lock"],
             ["install"],
             ["train"],
-            ["build", "--base", base],
+            ["build", "--base", f"archive:{base}"],
         ):
             self.environment.mlpack(*command, cwd=self.project)
         self.rows = folder / "rows.json"
@@ -142,34 +142,36 @@ def test_the_image_through_a_registry_with_a_password(story, registry, engine, t
         f'[deploy]\ntarget = "registry"\nrepository = "{registry.host}/team/{story.name}"\n'
         'channel = "production"\n'
     )
-    password = {
-        "MLPACK_REGISTRY_USERNAME": registry.username,
-        "MLPACK_REGISTRY_PASSWORD": registry.password,
-    }
-    plan = story.environment.mlpack("deploy", "production", "--plan", cwd=story.project, env=password)
+    password = registry.environment()
+    plan = story.environment.mlpack(
+        "deploy", "production", "--plan", cwd=story.project, env=password
+    )
     assert "plan" in plan.stderr
     deployed = story.environment.mlpack("deploy", "production", cwd=story.project, env=password)
     digest = deployed.stdout.strip()
     assert digest == story.build["artifacts"]["image"]["digest"]
-    engine.login(registry)
-    reference = f"{registry.host}/team/{story.name}@{digest}"
-    engine.run("pull", "--quiet", reference)
+    login = {"username": registry.username, "password": registry.password}
+    repository = f"{registry.host}/team/{story.name}"
+    engine.images.pull(f"{repository}@{digest}", auth_config=login)
     port = free_port()
-    container = engine.run(
-        "run", "--detach", "--read-only", "--cap-drop", "ALL", "--publish",
-        f"127.0.0.1:{port}:8080", reference,
-    ).stdout.strip()  # fmt: skip
+    container = engine.containers.run(
+        f"{repository}@{digest}",
+        detach=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        ports={"8080/tcp": ("127.0.0.1", port)},
+    )
     try:
         url = f"http://127.0.0.1:{port}"
         wait_ready(url)
         story.assert_serves_same(url)
-        user = engine.run("inspect", "--format", "{{.Config.User}}", container).stdout.strip()
+        user = engine.api.inspect_container(container.id)["Config"]["User"]
         assert user.split(":")[0] not in ("", "0", "root")
         again = story.environment.mlpack("deploy", "production", cwd=story.project, env=password)
         assert again.stdout.strip() == digest
     finally:
-        engine.run("rm", "--force", container)
-        engine.run("rmi", "--force", reference)
+        container.remove(force=True)
+        engine.images.remove(f"{repository}@{digest}", force=True)
 
 
 def test_a_second_build_elsewhere_is_the_same_to_the_bit(story, base, tmp_path):
@@ -177,7 +179,12 @@ def test_a_second_build_elsewhere_is_the_same_to_the_bit(story, base, tmp_path):
     ignored = shutil.ignore_patterns(".mlpack", "dist")
     shutil.copytree(story.project, other, ignore=ignored)
     story.environment.mlpack(
-        "build", "--base", base, "--no-load", cwd=other, env={"TZ": "Asia/Tokyo", "LC_ALL": "C"}
+        "build",
+        "--base",
+        f"archive:{base}",
+        "--no-load",
+        cwd=other,
+        env={"TZ": "Asia/Tokyo", "LC_ALL": "C"},
     )
     again = json.loads((other / "dist" / "build.json").read_text())
     assert again["artifacts"] == story.build["artifacts"]
@@ -196,7 +203,9 @@ def test_the_archive_and_the_wheel_are_read_by_others(story):
 
 def test_an_unchanged_build_does_nothing(story, base):
     before = (story.project / "dist" / "build.json").stat().st_mtime_ns
-    again = story.environment.mlpack("build", "--base", base, "--json", cwd=story.project)
+    again = story.environment.mlpack(
+        "build", "--base", f"archive:{base}", "--json", cwd=story.project
+    )
     assert json.loads(again.stdout)["unchanged"] is True
     assert (story.project / "dist" / "build.json").stat().st_mtime_ns == before
 

@@ -211,6 +211,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     state: Registry
 
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away is nothing to print."""
+
 
 @contextlib.contextmanager
 def serve(**state: object) -> Iterator[Registry]:

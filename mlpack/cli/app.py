@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from mlpack import __version__
-from mlpack.cli import console as consoles
 from mlpack.errors import MlpackError
 from mlpack.plugins import load
 
@@ -37,7 +36,7 @@ HERE = Path()
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        consoles.stdio().result(f"mlpack {__version__}")
+        _console().result(f"mlpack {__version__}")
         raise typer.Exit
 
 
@@ -48,6 +47,10 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+def _console() -> Any:  # noqa: ANN401 - a Console; the class loads only here
+    return load("mlpack.cli.console:stdio")()
 
 
 def _project(folder: Path) -> Any:  # noqa: ANN401 - a Project; the class loads only here
@@ -66,7 +69,7 @@ def new(
 
     Example: mlpack new churn --template regression
     """
-    console = consoles.stdio()
+    console = _console()
     created = load("mlpack.usecases.new:new")(name, Path(name), template, console)
     if json:
         console.json({"root": str(created.root), "name": created.name, "files": created.files})
@@ -80,7 +83,7 @@ def inspect(folder: Folder = HERE, json: Json = False) -> None:
 
     Example: mlpack inspect --json
     """
-    console = consoles.stdio()
+    console = _console()
     inspection = load("mlpack.usecases.inspect:inspect")(folder)
     if json:
         console.json(inspection.to_json())
@@ -98,7 +101,7 @@ def train(
 
     Example: mlpack train --env test
     """
-    console = consoles.stdio()
+    console = _console()
     trained = load("mlpack.usecases.train:train")(
         _project(folder), environment=env, runner=load("mlpack.process:run"), reporter=console
     )
@@ -135,7 +138,7 @@ def lock(
 
     Example: mlpack lock --upgrade-package numpy
     """
-    console = consoles.stdio()
+    console = _console()
     result = load("mlpack.cli.locking:lock")(
         _project(folder),
         console,
@@ -167,7 +170,7 @@ def install(
 
     Example: mlpack install
     """
-    console = consoles.stdio()
+    console = _console()
     result = load("mlpack.cli.locking:install")(
         _project(folder), console, prod=prod, allow_system=system
     )
@@ -183,7 +186,7 @@ def export(folder: Folder = HERE, json: Json = False) -> None:
 
     Example: mlpack export
     """
-    console = consoles.stdio()
+    console = _console()
     proved = load("mlpack.usecases.export:export")(
         _project(folder), runner=load("mlpack.process:run"), reporter=console
     )
@@ -217,15 +220,29 @@ def build(
 
     Example: mlpack build --base docker.io/library/python:3.11-slim
     """
-    console = consoles.stdio()
-    outcome = load("mlpack.cli.building:build")(
-        _project(folder),
-        console,
-        base=base,
-        only=tuple(only or ()),
-        locked=locked,
-        load_image=not no_load,
-    )
+    console = _console()
+    arguments = {
+        "base": base,
+        "only": tuple(only or ()),
+        "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
+    }
+
+    def key() -> str:
+        found: str = load("mlpack.usecases.unchanged:fingerprint")(folder.resolve(), arguments)
+        return found
+
+    if load("mlpack.usecases.unchanged:stands")(folder.resolve(), key()):
+        outcome = load("mlpack.usecases.build:last")(folder.resolve())
+    else:
+        outcome = load("mlpack.cli.building:build")(
+            folder,
+            console,
+            base=base,
+            only=tuple(only or ()),
+            locked=locked,
+            load_image=not no_load,
+            key=key,
+        )
     if json:
         load("mlpack.cli.show:build_json")(console, outcome)
         return
@@ -242,7 +259,7 @@ def serve(
 
     Example: mlpack serve --port 9000
     """
-    console = consoles.stdio()
+    console = _console()
     arguments = ("serve", "--host", host, "--port", str(port))
     raise typer.Exit(load("mlpack.cli.building:run_artifact")(_project(folder), console, arguments))
 
@@ -259,7 +276,7 @@ def predict(
 
     Example: mlpack predict in.csv -o out.csv
     """
-    console = consoles.stdio()
+    console = _console()
     raise typer.Exit(load("mlpack.cli.building:predict")(_project(folder), console, source, output))
 
 
@@ -276,7 +293,7 @@ def deploy(
 
     Example: mlpack deploy production --plan
     """
-    console = consoles.stdio()
+    console = _console()
     outcome = load("mlpack.cli.deploying:deploy")(
         _project(folder), console, environment=environment, plan=plan
     )
@@ -291,10 +308,10 @@ def main() -> int:
     try:
         code = app(standalone_mode=False)
     except MlpackError as error:
-        consoles.stdio().error(error)
+        _console().error(error)
         return error.code
     except KeyboardInterrupt:
-        consoles.stdio().say("interrupted; nothing was left half-written")
+        _console().say("interrupted; nothing was left half-written")
         return INTERRUPTED
     except typer.Abort:
         return INTERRUPTED
@@ -307,7 +324,7 @@ def main() -> int:
 
 
 def _bug(error: Exception) -> int:
-    console = consoles.stdio()
+    console = _console()
     if "MLPACK_DEBUG" in os.environ:
         sys.stderr.write("".join(traceback.format_exception(error)))
     console.warn(f"this is a bug in mlpack {__version__}: {type(error).__name__}: {error}")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from mlpack import records
 from mlpack.cli import wiring
 from mlpack.cli.console import Console
 from mlpack.config import did_you_mean
 from mlpack.errors import InputError
+from mlpack.plugins import load
 from mlpack.process import become, run
 from mlpack.project import Project
 from mlpack.usecases import build as build_use_case
+from mlpack.usecases import unchanged
 from mlpack.usecases.serve import command
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
 def build(
-    project: Project,
+    folder: Path,
     console: Console,
     *,
     base: str | None,
     only: tuple[str, ...],
     locked: bool,
     load_image: bool,
+    key: Callable[[], str],
 ) -> build_use_case.Result:
     """See the command ``build``."""
     for kind in only:
@@ -35,16 +40,19 @@ def build(
             )
     kinds = tuple(kind for kind in build_use_case.KINDS if not only or kind in only)
     epoch = wiring.epoch()
-    return build_use_case.build(
-        project,
+    result = build_use_case.build(
+        load("mlpack.inspection:read")(folder),
         tools=wiring.Wiring(epoch=epoch, load_image=load_image),
         runner=run,
         reporter=console,
         kinds=kinds,
         base=base,
         locked=locked,
-        epoch=epoch,
     )
+    # The lock may have changed on the way, so the fingerprint is taken at the end.
+    artifacts = [artifact.file for artifact in result.built.artifacts.values()]
+    unchanged.remember(folder.resolve(), key(), [*artifacts, records.BUILD_FILE])
+    return result
 
 
 def run_artifact(project: Project, console: Console, arguments: tuple[str, ...]) -> int:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlpack.cli.console import Console
-from mlpack.export import Parity
-from mlpack.ports import Deployment
-from mlpack.usecases.build import Result
-from mlpack.usecases.deploy import Plan
-from mlpack.usecases.export import Proved
-from mlpack.usecases.install import InstallResult
-from mlpack.usecases.lock import LockResult
-from mlpack.usecases.train import Trained
+if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one command only
+    from mlpack.cli.console import Console
+    from mlpack.export import Parity
+    from mlpack.ports import Deployment
+    from mlpack.usecases.build import Result
+    from mlpack.usecases.deploy import Plan
+    from mlpack.usecases.export import Proved
+    from mlpack.usecases.install import InstallResult
+    from mlpack.usecases.lock import LockResult
+    from mlpack.usecases.train import Trained
 
 MEGABYTE = 1e6
 
@@ -143,11 +144,11 @@ def deployed(console: Console, outcome: Deployment | Plan) -> None:
     for action in outcome.actions:
         mark = "+" if action.needed else "="
         console.say(f"  {mark} {action.verb:<7} {action.what}  {action.detail}".rstrip())
-    if isinstance(outcome, Plan):
+    if hasattr(outcome, "digest"):
+        console.say(f"Deployed to {outcome.reference}")
+        console.result(outcome.digest)
+    else:
         console.say("This is a plan: nothing was changed." if outcome.changes else "Up to date.")
-        return
-    console.say(f"Deployed to {outcome.reference}")
-    console.result(outcome.digest)
 
 
 def deployed_json(console: Console, outcome: Deployment | Plan) -> None:

@@ -29,7 +29,10 @@ def connect(env: Mapping[str, str], timeout: int) -> docker.DockerClient:
     Raises:
         DockerException: none answers.
     """
-    return docker.from_env(timeout=timeout, environment=dict(env))
+    try:
+        return docker.from_env(timeout=timeout, environment=dict(env))
+    except ValueError as error:  # what the SDK raises for a DOCKER_HOST that is no address
+        raise DockerException(f"DOCKER_HOST is no address: {error}") from error
 
 
 class DockerEngine:

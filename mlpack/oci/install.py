@@ -92,7 +92,7 @@ class _Destination(WheelDestination):
         name = os.fspath(path)
         if scheme == "scripts":
             with fix_shebang(stream, self._interpreter) as fixed:
-                return self._add(scheme, name, fixed.read(), executable=True)
+                return self._add(scheme, name, fixed.read(), executable=is_executable)
         return self._add(scheme, name, stream.read(), executable=is_executable)
 
     def finalize_installation(
@@ -176,9 +176,9 @@ def _record(record: str, paths: Sequence[str], files: Mapping[str, Entry]) -> by
     """``RECORD`` (PEP 376 and 627): path relative to site-packages, digest and size."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    for path in sorted(set(paths)):
+    for name, path in sorted((posixpath.relpath(path, LIBRARY), path) for path in set(paths)):
         data = files[path].data
-        rows.writerow((posixpath.relpath(path, LIBRARY), f"sha256={_hash(data)}", len(data)))
+        rows.writerow((name, f"sha256={_hash(data)}", len(data)))
     rows.writerow((posixpath.relpath(record, LIBRARY), "", ""))
     return text.getvalue().encode()
 

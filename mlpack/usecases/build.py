@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-import msgspec
 
 from mlpack import lock as locks
 from mlpack import records, requirements_file
 from mlpack.bundle import Artifact, Bundle
 from mlpack.errors import InputError
-from mlpack.files import read_text, staged, write
+from mlpack.files import staged
 from mlpack.lock import Lock, Pin
 from mlpack.ports import Built, Packager, Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.usecases.bundle import BundleTools, make_bundle
-from mlpack.usecases.export import Proved, export_key
+from mlpack.usecases.export import Proved
 
 KINDS = ("wheel", "zip", "image")
-STATE = "build-state.json"
 
 
 class Tools(BundleTools, Protocol):
@@ -56,13 +52,6 @@ class Result:
     unchanged: bool
 
 
-class _State(msgspec.Struct, frozen=True):
-    """What a finished build depends on and left behind, by size and time of each file."""
-
-    inputs: str
-    files: dict[str, tuple[int, int]]
-
-
 def build(
     project: Project,
     *,
@@ -72,7 +61,6 @@ def build(
     kinds: Sequence[str] = KINDS,
     base: str | None = None,
     locked: bool = False,
-    epoch: int | None = None,
 ) -> Result:
     """Build the artifacts of a project into ``dist/``, or find them there.
 
@@ -84,7 +72,6 @@ def build(
         kinds: which artifacts.
         base: the base image, where it is not the one that the project names.
         locked: refuse to change the lock.
-        epoch: the time of everything in the artifacts, seconds since 1970; None for the default.
 
     Raises:
         CheckFailedError: with `locked`, the lock would have to change.
@@ -99,9 +86,6 @@ def build(
             hint='Add to [project]: version = "0.1.0"',
         )
     lock = tools.check_lock(project)
-    inputs = _inputs(project, lock, kinds, base, epoch)
-    if (found := _unchanged(project, inputs)) is not None:
-        return Result(found, None, unchanged=True)
     made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter, locked=locked)
     bundle, lock = made.bundle, made.lock
     pins = requirements_file.loads(bundle.lock, project.prod_lock.name)
@@ -121,9 +105,7 @@ def build(
         artifacts=artifacts,
         dist=project.dist_dir,
     )
-    after = _inputs(project, with_base, kinds, base, epoch)
-    records.write_build_json(built, after)
-    _remember(project, built, after)
+    records.write_build_json(built, made.proved.folder.name)
     return Result(built, made.proved, unchanged=False)
 
 
@@ -141,48 +123,14 @@ def _package(
     return artifacts
 
 
-def _inputs(
-    project: Project, lock: Lock, kinds: Sequence[str], base: str | None, epoch: int | None
-) -> str:
-    parts = (
-        export_key(project),
-        project.name,
-        str(project.version),
-        locks.dumps(lock),
-        ",".join(kinds),
-        str(base),
-        str(project.settings),
-        str(epoch),
-    )
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def last(root: Path) -> Result:
+    """What the last build left in ``dist/``: `mlpack.usecases.unchanged` says whether it stands.
 
-
-def _unchanged(project: Project, inputs: str) -> Built | None:
-    """The last build, if its inputs are the same and its files lie as it left them."""
-    text = read_text(project.cache_dir / STATE)
-    if text is None:
-        return None
-    try:
-        state = msgspec.json.decode(text, type=_State)
-    except msgspec.DecodeError:
-        return None  # it is only a memory: without it everything is built again
-    if state.inputs != inputs or state.files != _stats(project.dist_dir, state.files):
-        return None
-    record = records.read_record(project.dist_dir)
-    return None if record is None else records.built_from(record, project.dist_dir)
-
-
-def _remember(project: Project, built: Built, inputs: str) -> None:
-    names = [*(artifact.file for artifact in built.artifacts.values()), records.BUILD_FILE]
-    state = _State(inputs, _stats(project.dist_dir, names))
-    write(project.cache_dir / STATE, msgspec.json.encode(state))
-
-
-def _stats(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, int]]:
-    found = {}
-    for name in names:
-        path = folder / name
-        if path.is_file():
-            stat = path.stat()
-            found[name] = (stat.st_size, stat.st_mtime_ns)
-    return found
+    Raises:
+        InputError: there is none, or its record is damaged.
+    """
+    dist = root / "dist"
+    record = records.read_record(dist)
+    if record is None:
+        raise InputError("nothing is built yet", where=dist.name, hint="Run: mlpack build")
+    return Result(records.built_from(record, dist), None, unchanged=True)

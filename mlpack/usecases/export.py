@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.runtime import contract
+from mlpack.usecases.unchanged import installed_versions, own_digest
 from mlpack.usecases.work import work
-
-PACKAGES = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "joblib")
 
 
 class ExportRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +71,7 @@ def export_key(project: Project) -> str:
     parts: dict[str, str] = {
         "model": sha256_file(project.model),
         "format": project.settings.format,
-        "mlpack": _own_digest(),
+        "mlpack": own_digest(),
     }
     inputs = {
         "signature": project.signature,
@@ -83,7 +81,7 @@ def export_key(project: Project) -> str:
         "reference": project.reference,
     }
     parts |= {name: sha256_file(path) for name, path in inputs.items() if path is not None}
-    parts |= _installed()
+    parts |= {f"installed:{name}": found for name, found in installed_versions().items()}
     if project.package_dir is not None:
         parts |= code_digests(project.package_dir)
     text = "\n".join(f"{name}={value}" for name, value in sorted(parts.items()))
@@ -96,25 +94,6 @@ def code_digests(package: Path) -> Mapping[str, str]:
     return {
         f"code:{path.relative_to(package.parent).as_posix()}": sha256_file(path) for path in files
     }
-
-
-def _installed() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[f"installed:{package}"] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _own_digest() -> str:
-    """mlpack's own code: another version may export otherwise."""
-    root = Path(contract.__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:

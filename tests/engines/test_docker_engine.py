@@ -77,7 +77,7 @@ def test_what_goes_wrong_is_one_clear_error(engine, images, tmp_path, error):
 def test_an_archive_without_an_image(engine, images, tmp_path):
     (tmp_path / "a.tar").write_bytes(b"archive")
     images.there = {}
-    with pytest.raises(OutsideError, match="no image in a.tar"):
+    with pytest.raises(OutsideError, match=r"no image in a\.tar"):
         engine.load(tmp_path / "a.tar")
 
 

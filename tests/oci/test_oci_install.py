@@ -87,7 +87,7 @@ def test_record_is_true_of_what_is_in_the_image(write):
         encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
         assert (digest, size) == (f"sha256={encoded}", str(len(data)))
     assert any("__pycache__" in path for path in rows)
-    assert text.splitlines()[:-1] == sorted(text.splitlines()[:-1])
+    assert list(rows)[:-1] == sorted(list(rows)[:-1])
 
 
 def test_programs_are_left_out_and_so_the_interpreter_does_not_matter(write):
@@ -108,7 +108,7 @@ def test_two_wheels_may_share_a_file_only_if_it_is_the_same(write):
     same = {"shared/__init__.py": b""}
     install(write(wheel("a", files=same), wheel("b", files=same)), PYTHON)
     other = {"shared/__init__.py": b"other"}
-    with pytest.raises(InputError, match="both install shared/__init__.py"):
+    with pytest.raises(InputError, match=r"both install shared/__init__\.py"):
         install(write(wheel("a", files=same), wheel("b", files=other)), PYTHON)
 
 
