@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -160,7 +161,7 @@ def test_umoci_unpacks_it(built, tool, tmp_path):
 
 
 def test_the_engine_loads_it_and_its_id_is_the_configurations_digest(built, engine):
-    loaded = DockerEngine({"PATH": ""}).load(archive(built))
+    loaded = DockerEngine(os.environ).load(archive(built))
     assert loaded == image(built).config
     assert engine.images.get("tiny:1.2.0").id == loaded
     engine.images.remove("tiny:1.2.0")
@@ -272,8 +273,9 @@ def test_the_base_may_come_from_a_registry_a_layout_or_an_engine(
         "--dest-creds", f"{registry.username}:{registry.password}",
         f"oci:{tmp_path}/layout:base", f"docker://{registry.host}/bases/python:3.11",
     )  # fmt: skip
-    loaded = DockerEngine({"PATH": ""})
-    loaded.load(base)
+    loaded = DockerEngine(os.environ)
+    present = {item.id for item in engine.images.list()}
+    base_id = loaded.load(base)
     name = json.loads(output(skopeo, "inspect", "--config", f"oci-archive:{base}"))
     title = name["config"]["Labels"]["org.opencontainers.image.title"]
     cache = Cache(tmp_path / "cache")
@@ -310,5 +312,7 @@ def test_the_base_may_come_from_a_registry_a_layout_or_an_engine(
     before = len(registry.log.read_text())
     make(config(registry, "team/mounted"), registry.environment()).apply(built, Quiet())
     assert "mount=" in registry.log.read_text()[before:]
+    if base_id not in present:
+        engine.images.remove(base_id)
     layer = opened[3].image.layers[0].descriptor.digest
     assert f"mount={layer}" in registry.log.read_text()[before:].replace("%3A", ":")

@@ -194,8 +194,8 @@ def test_the_archive_and_the_wheel_are_read_by_others(story):
     archive = story.artifact("image")
     wheel = story.artifact("wheel")
     name = f"{story.name}:{story.build['version']}"
-    for transport in ("oci-archive", "docker-archive"):
-        found = json.loads(run("skopeo", "inspect", f"{transport}:{archive}:{name}").stdout)
+    for source in (f"oci-archive:{archive}", f"docker-archive:{archive}:{name}"):
+        found = json.loads(run("skopeo", "inspect", source).stdout)
         assert found["Architecture"] in ("amd64", "arm64")
     run("check-wheel-contents", wheel)
     run("twine", "check", "--strict", wheel)

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a program, not a module
 """Makes a base image from Debian's own packages: ``python scripts/debian_base.py OUT_ARCHIVE``.
 
 For machines that no registry answers to. As root on Debian, with mmdebstrap. The image holds

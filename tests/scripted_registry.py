@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -216,9 +217,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(**state: object) -> Iterator[Registry]:
-    """A running registry."""
+def serve(tls: ssl.SSLContext | None = None, **state: object) -> Iterator[Registry]:
+    """A running registry, with TLS if `tls` is given."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.state = Registry(**state)  # type: ignore[arg-type]
         server.state.host = f"127.0.0.1:{server.server_address[1]}"
         server.state.realm = server.state.realm or f"http://{server.state.host}/token"

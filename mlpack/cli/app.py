@@ -202,6 +202,7 @@ def build(
     base: Annotated[
         str | None,
         typer.Option(
+            envvar="MLPACK_BASE",
             help="The image's base: a registry reference, oci:PATH, archive:PATH or docker:NAME."
         ),
     ] = None,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mlpack.ports import Deployment
+
 if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one command only
     from mlpack.cli.console import Console
     from mlpack.export import Parity
-    from mlpack.ports import Deployment
     from mlpack.usecases.build import Result
     from mlpack.usecases.deploy import Plan
     from mlpack.usecases.export import Proved
@@ -144,7 +145,7 @@ def deployed(console: Console, outcome: Deployment | Plan) -> None:
     for action in outcome.actions:
         mark = "+" if action.needed else "="
         console.say(f"  {mark} {action.verb:<7} {action.what}  {action.detail}".rstrip())
-    if hasattr(outcome, "digest"):
+    if isinstance(outcome, Deployment):
         console.say(f"Deployed to {outcome.reference}")
         console.result(outcome.digest)
     else:

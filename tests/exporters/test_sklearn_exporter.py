@@ -311,10 +311,10 @@ def test_what_cannot_be_exact_is_refused_by_name(vectorizer, parameter):
 
 
 class Doubler(TransformerMixin, BaseEstimator):
-    def fit(self, X, y=None):
+    def fit(self, X, y=None):  # noqa: N803 - its name in scikit-learn
         return self
 
-    def transform(self, X):
+    def transform(self, X):  # noqa: N803 - its name in scikit-learn
         return X * 2
 
 

@@ -1,3 +1,6 @@
+import ssl
+import subprocess
+
 import pytest
 from images import SLIM, image_of
 from scripted_registry import Failure, serve
@@ -296,6 +299,34 @@ def test_a_manifest_that_is_none(cache, data):
         registry.put_manifest("team/churn", "1.0", data, DOCKER_MANIFEST)
         with pytest.raises(InputError, match="no valid image"):
             at(registry).pull(reference(registry), "linux/amd64", cache)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A private authority's certificate for this machine, and a server that has it."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "ca.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=tests", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", key, "-out", certificate,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+def test_a_private_authority_is_trusted_only_when_it_is_named(image, authority):
+    certificate, context = authority
+    with serve(tls=context, auth="basic") as registry:
+        where = parse(f"https://{registry.host}/team/churn:1.0")
+        connect(where, ALICE, certificate, sleep=lambda _: None).push(image, ("1.0",))
+        assert ("team/churn", "1.0") in registry.manifests
+        with pytest.raises(OutsideError, match=r"cannot be reached.*(?i:certificate)"):
+            connect(where, ALICE, sleep=lambda _: None).resolve("1.0")
 
 
 def test_a_ca_file_that_is_none(tmp_path):
