@@ -40,6 +40,7 @@ from mlpack.oci.values import (
 from mlpack.oci.wheels import fetch
 from mlpack.ports import Engine, Reporter
 from mlpack.process import Runner
+from mlpack.wheelfile import installed
 
 USER = "65532:65532"
 """Nobody in particular, as in distroless images; needs no entry in the base's passwd."""
@@ -109,7 +110,7 @@ class ImagePackager:
                 dependency_layer(
                     fetched.wheels, python.minor, python.path, self.epoch, self.cache, self.runner
                 ),
-                model_layer(bundle.tree, python.minor, self.epoch, self.cache, self.runner),
+                model_layer(installed(bundle), python.minor, self.epoch, self.cache, self.runner),
             )
             image = compose(self.base, layers, bundle, python, self.epoch)
             with staged(target) as file:
@@ -186,6 +187,8 @@ def compose(
 
 def _execution(below: Execution, python: str, package: str, labels: dict[str, str]) -> Execution:
     ours = {
+        # The container's own network; whatever command it is started with (`serve` is SageMaker's).
+        "MLPACK_HOST": "0.0.0.0",  # noqa: S104
         "PYTHONPATH": f"/{LIBRARY}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -198,7 +201,7 @@ def _execution(below: Execution, python: str, package: str, labels: dict[str, st
         exposed_ports={PORT: {}},
         env=(*kept, *(f"{key}={value}" for key, value in ours.items())),
         entrypoint=(python, "-m", package),
-        cmd=("serve", "--host", "0.0.0.0"),  # noqa: S104 - the container's own network
+        cmd=("serve",),
         working_dir=f"/{HOME}",
         labels=labels,
         stop_signal="SIGTERM",

@@ -191,7 +191,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a bundle is. The other data files are named here with their digests.
 
     Attributes:

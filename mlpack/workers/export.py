@@ -33,6 +33,7 @@ from mlpack.runtime import contract
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
+from mlpack.runtime.validate import check_columns
 from mlpack.training.models import load_model
 from mlpack.training.observe import bare_columns, observe, real_rows
 from mlpack.training.reference import read_reference
@@ -83,6 +84,7 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
     notes: list[str] = []
     sample = _sample(project, pipeline)
     signature = _signature(project, pipeline, sample, notes)
+    _check_columns(signature)
     schema = _schema(project, signature)
     real, real_name = _real_rows(project, signature, sample, notes, belongs=belongs)
     exported, reason = _try(project, pipeline, signature)
@@ -273,6 +275,14 @@ def _check_agrees(signature: contract.Signature, pipeline: Any, where: str) -> N
             where=where,
             hint=hint,
         )
+
+
+def _check_columns(signature: contract.Signature) -> None:
+    """Some names mean something else in a request."""
+    try:
+        check_columns([column.name for column in signature.columns])
+    except ValueError as error:
+        raise InputError(str(error), hint="Rename the column in data.load.") from error
 
 
 def _schema(project: Project, signature: contract.Signature) -> contract.Schema:

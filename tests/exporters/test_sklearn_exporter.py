@@ -229,6 +229,15 @@ def test_a_category_called_nan_is_not_a_missing_value():
     assert_equal(pipeline, frame)
 
 
+def test_a_categorical_dtype_takes_strangers_as_missing():
+    frame = PENGUINS[STRINGS].astype("category")
+    narrow = frame.copy()
+    narrow.loc[narrow.island == "Dream", "island"] = None
+    encoder = OneHotEncoder(handle_unknown="ignore", max_categories=2)
+    pipeline = make_pipeline(encoder, LogisticRegression()).fit(narrow, PENGUINS.species)
+    assert_equal(pipeline, frame)
+
+
 def test_target_encoder():
     frame = PENGUINS[STRINGS]
     target = PENGUINS.species == "Gentoo"

@@ -20,6 +20,7 @@ from mlpack.oci.cache import Cache
 from mlpack.oci.source import Base
 from mlpack.packagers.image import ImagePackager, image_name
 from mlpack.process import Completed, run
+from mlpack.wheelfile import installed
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 FILES = {
@@ -106,7 +107,7 @@ def test_the_layers_over_the_base(package, base, bundle, tmp_path):
     assert dependencies["app/lib/demo/__init__.py"] == b"def f():\n    return 1\n"
     assert f"app/lib/demo/__pycache__/__init__.{cache_tag}.pyc" in dependencies
     assert {name: data for name, data in model.items() if "__pycache__" not in name} == {
-        f"app/lib/{name}": data for name, data in bundle.tree.items()
+        f"app/lib/{name}": data for name, data in installed(bundle).items()
     }
     assert f"app/lib/churn/__pycache__/__main__.{cache_tag}.pyc" in model
     assert artifact.unpacked == sum(map(len, (*dependencies.values(), *model.values())))
@@ -120,12 +121,12 @@ def test_the_configuration(package, base, bundle, tmp_path):
     assert run_with["User"] == "65532:65532"
     assert run_with["WorkingDir"] == "/app"
     assert run_with["Entrypoint"] == [python, "-m", "churn"]
-    assert run_with["Cmd"] == ["serve", "--host", "0.0.0.0"]
+    assert run_with["Cmd"] == ["serve"]
     assert run_with["ExposedPorts"] == {"8080/tcp": {}}
     assert run_with["Healthcheck"]["Test"] == ["CMD", python, "-m", "churn", "health"]
     assert run_with["Env"] == [
-        "PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8", "PYTHONPATH=/app/lib",
-        "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1",
+        "PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8", "MLPACK_HOST=0.0.0.0",
+        "PYTHONPATH=/app/lib", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1",
     ]  # fmt: skip
     assert config["created"] == "1980-01-01T00:00:00Z"
     assert len([item for item in config["history"] if not item.get("empty_layer")]) == 3

@@ -64,6 +64,7 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+NAN = float("nan")
 
 
 @dataclass
@@ -105,7 +106,8 @@ class Context:
         feature = Feature(
             name=column.name,
             raw=column.name,
-            values=(*known, UNKNOWN, float("nan")),
+            # pandas knows a value outside a categorical dtype as missing.
+            values=(*known, NAN if column.dtype == "category" else UNKNOWN, NAN),
             text=column.name if column.type == "string" else None,
         )
         if column.name not in self.numbers:
@@ -121,6 +123,8 @@ class Context:
             return
         column = self.signature.column(feature.raw)
         known = self.vocabulary.setdefault(feature.raw, {})
+        if column.dtype == "category":
+            categories = [*categories, *(column.categories or ())]
         for category in categories:
             value = plain(category)
             if value is not None and fits(column, value):
