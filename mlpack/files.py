@@ -77,11 +77,21 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
                 stage.mkdir()
             yield stage
             if folder and target.exists():
-                # A folder cannot be replaced in one step: move the old one aside first.
-                target.rename(scratch / "old")
-            stage.replace(target)
+                _exchange(stage, target, scratch / "old")
+            else:
+                stage.replace(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _exchange(stage: Path, target: Path, aside: Path) -> None:
+    """Put a folder in the place of another, which cannot be done in one step."""
+    target.rename(aside)
+    try:
+        stage.replace(target)
+    except BaseException:
+        aside.rename(target)
+        raise
 
 
 def write(target: Path, data: bytes | str) -> None:

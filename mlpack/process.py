@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mlpack.errors import OutsideError
+
+GRACE = 1.0
+"""Seconds that a process which has ended gets at least until its output is read."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def run(
         cwd: the folder to run it in.
         env: the whole environment; the present one if None.
         stdin: text for its standard input; empty if None.
-        timeout: seconds after which it is killed.
+        timeout: seconds after which it is killed, with its children.
         on_line: called with each line of standard error as it comes.
 
     Raises:
@@ -77,43 +81,50 @@ def run(
             errors="replace",
             start_new_session=os.name == "posix",
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if cwd is not None and not cwd.is_dir():
+            raise OutsideError(f"there is no folder {str(cwd)!r} to run {argv[0]!r} in") from error
         raise OutsideError(f"the program {argv[0]!r} is not there") from error
     except PermissionError as error:
         raise OutsideError(f"may not run the program {argv[0]!r}") from error
     lines: list[str] = []
+    out: list[str] = []
+
+    def feed() -> None:
+        # It may end without reading its input; its exit code tells.
+        with contextlib.suppress(BrokenPipeError):
+            if process.stdin:
+                process.stdin.write(stdin or "")
+                process.stdin.close()
 
     def read_stderr() -> None:
-        assert process.stderr is not None  # noqa: S101 - it was opened as a pipe above
-        for line in process.stderr:
+        for line in process.stderr or ():
             lines.append(line)
             if on_line:
                 on_line(line.rstrip("\n"))
 
-    out: list[str] = []
-
     def read_stdout() -> None:
-        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe above
-        out.append(process.stdout.read())
+        out.extend(process.stdout or ())
 
-    readers = [threading.Thread(target=read, daemon=True) for read in (read_stderr, read_stdout)]
-    for reader in readers:
-        reader.start()
+    pipes = [
+        threading.Thread(target=serve, daemon=True) for serve in (feed, read_stderr, read_stdout)
+    ]
+    for pipe in pipes:
+        pipe.start()
+    start = time.monotonic()
     try:
-        if process.stdin:
-            # It may end without reading its input; its exit code tells.
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(stdin or "")
-                process.stdin.close()
         code = process.wait(timeout)
+        for pipe in pipes:
+            # A child that it left behind may hold the pipes open.
+            pipe.join(None if timeout is None else max(start + timeout - time.monotonic(), GRACE))
+            if pipe.is_alive():
+                raise subprocess.TimeoutExpired(list(argv), timeout or 0)
     except subprocess.TimeoutExpired as error:
         kill(process)
         raise OutsideError(f"{Path(argv[0]).name} did not end within {timeout:g} s") from error
     except BaseException:
         kill(process)
         raise
-    for reader in readers:
-        reader.join()
     return Completed(tuple(argv), code, "".join(out), "".join(lines))
 
 

@@ -203,7 +203,7 @@ def build(
         str | None,
         typer.Option(
             envvar="MLPACK_BASE",
-            help="The image's base: a registry reference, oci:PATH, archive:PATH or docker:NAME."
+            help="The image's base: a registry reference, oci:PATH, archive:PATH or docker:NAME.",
         ),
     ] = None,
     only: Annotated[

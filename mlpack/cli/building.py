@@ -15,7 +15,7 @@ from mlpack.process import become, run
 from mlpack.project import Project
 from mlpack.usecases import build as build_use_case
 from mlpack.usecases import unchanged
-from mlpack.usecases.serve import command
+from mlpack.usecases.serve import command, predict_parquet
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 
@@ -76,4 +76,13 @@ def predict(project: Project, console: Console, source: Path, output: Path) -> i
             )
     if not source.is_file():
         raise InputError("there is no such file", where=str(source))
+    if ".parquet" in (source.suffix, output.suffix):
+        if source.suffix != output.suffix:
+            raise InputError(
+                f"{source.name} and {output.name} have different formats",
+                hint="Give both the same suffix.",
+            )
+        tools = wiring.Wiring(epoch=None)
+        predict_parquet(project, source, output, tools=tools, runner=run, reporter=console)
+        return 0
     return run_artifact(project, console, ("predict", str(source), str(output)))

@@ -7,7 +7,7 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +24,13 @@ _JSON_LINES = (".jsonl", ".ndjson")
 
 
 def predict_file(
-    model: Model, source: Path, target: str, *, skip_bad: bool = False, size: int = 10_000
+    model: Model,
+    source: Path,
+    target: str,
+    *,
+    skip_bad: bool = False,
+    size: int = 10_000,
+    told: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Predict every row of a CSV or JSON lines file, and write the rows with their predictions.
 
@@ -36,6 +42,7 @@ def predict_file(
         target: the file to write, in the same format, whole or not at all; ``-`` for stdout.
         skip_bad: leave the predictions of refused rows empty.
         size: how many rows are predicted at once.
+        told: hears after each batch how many rows are done.
 
     Returns:
         How many rows were refused.
@@ -51,7 +58,7 @@ def predict_file(
     try:
         # utf-8-sig: spreadsheets put a mark before the first column's name.
         with source.open(encoding="utf-8-sig", newline="") as lines, _output(target) as out:
-            return write(model, lines, out, skip_bad, size)
+            return write(model, lines, out, skip_bad, size, told)
     except UnicodeDecodeError as error:
         raise FileError(f"{source} is not UTF-8 at byte {error.start}") from error
     except MalformedError as error:
@@ -84,7 +91,9 @@ def _umask() -> int:
     return mask
 
 
-def _csv(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int) -> int:
+def _csv(
+    model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int, told: Callable[[int], None]
+) -> int:
     reader = tables.CsvReader(lines, model.signature)
     known = [column.name for column in model.signature.columns]
     absent = [
@@ -107,6 +116,7 @@ def _csv(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int) ->
         answers = tables.cells(model.answers, predictions)
         for row, answer, no in zip(batch.cells, answers, refused, strict=True):
             writer.writerow([*row, *(empty if no else answer)])
+        told(batch.start + len(batch.cells))
     if added is None:
         writer.writerow(reader.header)
     return bad
@@ -123,7 +133,9 @@ def _distinct(added: Sequence[str], header: Sequence[str]) -> list[str]:
     return result
 
 
-def _json_lines(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int) -> int:
+def _json_lines(
+    model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: int, told: Callable[[int], None]
+) -> int:
     known = {column.name for column in model.signature.columns}
     bad = 0
     start = 0
@@ -137,6 +149,7 @@ def _json_lines(model: Model, lines: TextIO, out: TextIO, skip_bad: bool, size: 
         for row, answer, no in zip(rows, objects, refused, strict=True):
             line = msgspec.json.encode({**row, "prediction": None if no else answer})
             out.write(line.decode() + "\n")
+        told(start + len(rows))
         return sum(refused)
 
     for number, line in enumerate(lines, 1):

@@ -7,7 +7,8 @@ import http.client
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,25 @@ def _serve(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     model = _load("model").Model()
     bad: int = _load("batch").predict_file(
-        model, options.source, options.target, skip_bad=options.skip_bad
+        model, options.source, options.target, skip_bad=options.skip_bad, told=_progress()
     )
     if bad:
         sys.stderr.write(f"{bad} rows were refused: their predictions are empty\n")
     return 0
+
+
+def _progress() -> Callable[[int], None]:
+    """Tells on standard error how many rows are done, at most once a second."""
+    last = time.monotonic()
+
+    def told(rows: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 1:
+            last = now
+            sys.stderr.write(f"{rows:,} rows\n")
+
+    return told
 
 
 def _health(options: argparse.Namespace) -> int:

@@ -11,6 +11,8 @@ from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.usecases.bundle import BundleTools, make_bundle, unpacked
+from mlpack.usecases.work import work
+from mlpack.user_code import RUNTIME
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,31 @@ def command(
     lock = tools.check_lock(project)
     made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter)
     return on_folder(unpacked(project, made.bundle), project.package, arguments)
+
+
+def predict_parquet(
+    project: Project,
+    source: Path,
+    target: Path,
+    *,
+    tools: BundleTools,
+    runner: Runner,
+    reporter: Reporter,
+) -> int:
+    """Predict the rows of a Parquet file with the bundle; how many there were."""
+    lock = tools.check_lock(project)
+    made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter)
+    folder = unpacked(project, made.bundle)
+    request = {
+        "folder": str(folder),
+        "data": str(folder / project.package / RUNTIME / "data"),
+        "source": str(source.resolve()),
+        "target": str(target.resolve()),
+    }
+    with reporter.stage("Predicting") as stage:
+        answer = work("predict", request, runner=runner, reporter=reporter, stage=stage)
+        stage.result(f"{answer['rows']:,} rows")
+    return int(answer["rows"])
 
 
 def on_folder(folder: Path, package: str, arguments: tuple[str, ...]) -> Command:
