@@ -127,7 +127,7 @@ def best(call, count):
     return sorted(times)[3]
 print(json.dumps({
     "one row, exported, from a dict": best(lambda: session.rows([row]), 2000),
-    "one row, scikit-learn, from a ready DataFrame": best(lambda: pipeline.predict_proba(table), 30),
+    "one row, scikit-learn, a ready DataFrame": best(lambda: pipeline.predict_proba(table), 30),
 }))
 """
 

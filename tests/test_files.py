@@ -101,7 +101,10 @@ def write_tree_at(folder: Path, tree: dict[str, bytes]) -> None:
 def test_a_full_disk_is_said_to_be_full(tmp_path, number):
     target = tmp_path / "model.joblib"
     target.write_text("old")
-    with pytest.raises(OutsideError, match=r"disk is full.*model\.joblib") as caught, staged(target):
+    with (
+        pytest.raises(OutsideError, match=r"disk is full.*model\.joblib") as caught,
+        staged(target),
+    ):
         raise OSError(number, os.strerror(number))
     assert caught.value.where == str(target)
     assert "nothing is half-written" in caught.value.hint
@@ -155,7 +158,8 @@ def test_an_ordinary_path_is_contained(parts):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "./a", "C:/x", "C:x", "a\\b", "a\0"]
+    "name",
+    ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "./a", "C:/x", "C:x", "a\\b", "a\0"],
 )
 def test_a_path_that_could_leave_its_root_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="is not a path inside its root"):

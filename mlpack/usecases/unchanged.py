@@ -25,6 +25,9 @@ PACKAGES = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime"
 LEFT_OUT = frozenset({"dist", "build", "notebooks", "tests", "node_modules", "__pycache__"})
 """Folders that no build reads; hidden ones and virtual environments are left out too."""
 
+CONFIG = "config"
+"""The configuration is for training and deploying."""
+
 SAMPLE = "sample.csv"
 
 
@@ -70,6 +73,7 @@ def project_files(root: Path) -> Iterator[Path]:
             name
             for name in folders
             if name not in LEFT_OUT
+            and not (name == CONFIG and here == root)
             and not name.startswith(".")
             and not (here / name / "pyvenv.cfg").exists()
         ]

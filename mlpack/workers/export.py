@@ -99,7 +99,7 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
                 hint='Set format = "auto" in [tool.mlpack] to ship the pipeline as Python.',
             )
         steps = tuple(msgspec.structs.replace(step, form="python") for step in parity.steps)
-        exported = _as_python(pipeline, steps)
+        exported = _as_python(project, steps)
         progress("proving the pipeline as Python")
         parity, _ = _proved(pipeline, signature, exported, real, real_name)
     if not parity.equal:
@@ -135,7 +135,7 @@ def _try(
     """The best form that can be made, and why it is not a graph."""
     wanted = project.settings.format
     if wanted == "python":
-        return _as_python(pipeline, ()), 'format = "python" in [tool.mlpack]'
+        return _as_python(project, ()), 'format = "python" in [tool.mlpack]'
     exporter = next((each for each in EXPORTERS if each.accepts(pipeline)), None)
     try:
         if exporter is None:
@@ -150,29 +150,13 @@ def _try(
                 hint='Change the step, or set format = "auto" in [tool.mlpack].',
             ) from error
         step = Step(path=error.path, form="python", reason=error.reason)
-        return _as_python(pipeline, (step,)), str(error)
+        return _as_python(project, (step,)), str(error)
 
 
-def _as_python(pipeline: Any, steps: tuple[Step, ...]) -> Exported:
-    stream = io.BytesIO()
-    joblib.dump(pipeline, stream, compress=3)
-    _refuse_main(pipeline)
-    return Exported(form="python", model=stream.getvalue(), encoding=None, steps=steps)
-
-
-def _refuse_main(pipeline: Any) -> None:
-    """A class of ``__main__`` exists only in the notebook or script that defined it."""
-    main = sys.modules["__main__"]
-    steps: dict[str, Any] = getattr(pipeline, "get_params", dict)()
-    for value in (pipeline, *steps.values()):
-        if (
-            type(value).__module__ == main.__name__
-            or getattr(value, "__module__", "") == "__main__"
-        ):
-            raise InputError(
-                f"the model refers to {type(value).__name__}, defined in a notebook or script",
-                hint="Move it into the project's package and save the pipeline again.",
-            )
+def _as_python(project: Project, steps: tuple[Step, ...]) -> Exported:
+    """The model file itself: pickling the loaded pipeline again would give other bytes."""
+    model = b"" if project.model is None else project.model.read_bytes()
+    return Exported(form="python", model=model, encoding=None, steps=steps)
 
 
 def _proved(
