@@ -112,6 +112,31 @@ def train(
 
 
 @app.command()
+def version(
+    to: Annotated[
+        str | None, typer.Argument(help="major, minor, patch, or a version; nothing to show it.")
+    ] = None,
+    folder: Folder = HERE,
+    json: Json = False,
+) -> None:
+    """Show the project's version, or raise it in pyproject.toml.
+
+    Example: mlpack version patch
+    """
+    console = _console()
+    project = _project(folder)
+    if to is None:
+        versions = load("mlpack.usecases.version:show")(project)
+    else:
+        versions = load("mlpack.usecases.version:raise_version")(project, to)
+        console.say(f"{versions.before} → {versions.after}. Next: mlpack build")
+    if json:
+        load("mlpack.cli.show:as_json")(console, versions)
+    elif to is None:
+        console.result(versions.after)
+
+
+@app.command()
 def lock(
     folder: Folder = HERE,
     check: Annotated[

@@ -20,6 +20,8 @@ FEW = 50
 
 PROBES = 5
 
+_CONVERT = "Make it a number or a text in data.load, for example with .dt.year or .astype(str)."
+
 
 def observe(
     frame: pd.DataFrame,
@@ -59,23 +61,19 @@ def column(series: pd.Series[Any]) -> Column:
     minimum: float | int | None = None
     maximum: float | int | None = None
     if kind in ("number", "integer") and len(present):
-        finite = present[np.isfinite(present.to_numpy(dtype=np.float64))]
-        if len(finite):
-            minimum, maximum = plain(finite.min()), plain(finite.max())
+        # Plain values: a category has no least one, even if its categories are numbers.
+        finite = [value for value in map(plain, present.tolist()) if math.isfinite(value)]
+        if finite:
+            minimum, maximum = min(finite), max(finite)
     return Column(
         name=name,
         type=kind,
-        dtype=_dtype(series),
+        dtype=str(series.dtype),
         minimum=minimum,
         maximum=maximum,
         categories=_categories(series, present, kind),
         missing=missing,
     )
-
-
-def _dtype(series: pd.Series[Any]) -> str:
-    name = str(series.dtype)
-    return "str" if name.startswith("str") else name
 
 
 def _kind(series: pd.Series[Any]) -> ColumnType:
@@ -96,7 +94,7 @@ def _kind(series: pd.Series[Any]) -> ColumnType:
     if values is None:
         raise InputError(
             f"the column {series.name!r} has the type {dtype}, which cannot be a raw column yet",
-            hint="Make it a number or a text in data.load, for example with .dt.year or str().",
+            hint=_CONVERT,
         )
     kinds = {type(plain(value)) for value in values}
     if kinds <= {str}:
@@ -107,8 +105,14 @@ def _kind(series: pd.Series[Any]) -> ColumnType:
         return "integer"
     if kinds <= {int, float}:
         return "number"
+    held = ", ".join(sorted(kind.__name__ for kind in kinds))
+    if len(kinds) == 1:
+        raise InputError(
+            f"the column {series.name!r} holds {held} objects, which cannot be raw values yet",
+            hint=_CONVERT,
+        )
     raise InputError(
-        f"the column {series.name!r} mixes types: {', '.join(sorted(k.__name__ for k in kinds))}",
+        f"the column {series.name!r} mixes types: {held}",
         hint="Give it one type in data.load, for example with .astype(str).",
     )
 
