@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import boto3
 import pytest
 from environments import (
     EXAMPLES,
@@ -18,6 +19,7 @@ from environments import (
     wait_ready,
     with_mlpack,
 )
+from moto.server import ThreadedMotoServer
 
 SCRIPT = Path(__file__).with_name("reference_rows.py")
 TOLERANCE = 1e-9
@@ -73,6 +75,40 @@ class Story:
                 [each["label"] for each in found],
                 [list(each["probabilities"].values()) for each in found],
             )
+
+
+class Bucket:
+    """A bucket of moto's server, which is S3 as far as boto3 can tell."""
+
+    name = "shelf"
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="made-up",
+            aws_secret_access_key="made-up",
+        )
+        self.client.create_bucket(Bucket=self.name)
+
+    def content(self) -> dict[str, bytes]:
+        """What it holds, by key."""
+        found = self.client.list_objects_v2(Bucket=self.name)["Contents"]
+        return {
+            each["Key"]: self.client.get_object(Bucket=self.name, Key=each["Key"])["Body"].read()
+            for each in found
+        }
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Bucket(f"http://{host}:{port}")
+    server.stop()
 
 
 @pytest.fixture(scope="module", params=STORIES)
@@ -216,3 +252,29 @@ def test_predictions_of_a_file(story, tmp_path):
         "predict", story.project / "data" / "sample.csv", "-o", out, cwd=story.project
     )
     assert len(out.read_text().splitlines()) > 5
+
+
+def test_the_wheel_and_the_zip_in_a_bucket(story, bucket):
+    """Deployed once, found the second time, and installed from what the bucket holds."""
+    config = story.project / "config" / "test.toml"
+    before = config.read_text()
+    config.write_text(
+        f'{before}\n[deploy]\ntarget = "s3"\nbucket = "{bucket.name}"\nprefix = "models"\n'
+        f'endpoint = "{bucket.endpoint}"\nregion = "us-east-1"\n'
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up"}
+    plan = story.environment.mlpack(
+        "deploy", "test", "--plan", "--json", cwd=story.project, env=keys
+    )
+    assert all(action["needed"] for action in json.loads(plan.stdout)["actions"])
+    story.environment.mlpack("deploy", "test", cwd=story.project, env=keys)
+    again = story.environment.mlpack(
+        "deploy", "test", "--plan", "--json", cwd=story.project, env=keys
+    )
+    assert not any(action["needed"] for action in json.loads(again.stdout)["actions"])
+    held = bucket.content()
+    for kind in ("wheel", "zip"):
+        artifact = story.artifact(kind)
+        name = next(key for key in held if key.endswith(f"/{artifact.name}"))
+        assert held[name] == artifact.read_bytes()
+    config.write_text(before)

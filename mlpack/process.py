@@ -68,25 +68,7 @@ def run(
     Raises:
         OutsideError: the program is not there, or took longer than `timeout`.
     """
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=None if env is None else dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=os.name == "posix",
-        )
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if cwd is not None and not cwd.is_dir():
-            raise OutsideError(f"there is no folder {str(cwd)!r} to run {argv[0]!r} in") from error
-        raise OutsideError(f"the program {argv[0]!r} is not there") from error
-    except PermissionError as error:
-        raise OutsideError(f"may not run the program {argv[0]!r}") from error
+    process = _start(argv, cwd, env)
     lines: list[str] = []
     out: list[str] = []
 
@@ -126,6 +108,30 @@ def run(
         kill(process)
         raise
     return Completed(tuple(argv), code, "".join(out), "".join(lines))
+
+
+def _start(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=os.name == "posix",
+        )
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if cwd is not None and not cwd.is_dir():
+            raise OutsideError(f"there is no folder {str(cwd)!r} to run {argv[0]!r} in") from error
+        raise OutsideError(f"the program {argv[0]!r} is not there") from error
+    except PermissionError as error:
+        raise OutsideError(f"may not run the program {argv[0]!r}") from error
 
 
 def become(argv: Sequence[str], env: Mapping[str, str]) -> int:

@@ -71,7 +71,7 @@ class Console:
         self._lock = threading.Lock()
         live = err.isatty() and os.environ.get("TERM") != "dumb"
         self._live = live
-        self._colour = live and "NO_COLOR" not in os.environ
+        self._colour = live and not os.environ.get("NO_COLOR")  # https://no-color.org
 
     def style(self, text: str, *codes: str) -> str:
         """`text` in colours, where there are any."""
@@ -163,7 +163,7 @@ class Console:
 
 
 def _is_figure(cell: str) -> bool:
-    return bool(cell) and (cell[0].isdigit() or cell in ("-", "exact"))
+    return cell.removeprefix("-")[:1].isdigit() or cell in ("-", "exact")
 
 
 def stdio(*, quiet: bool = False) -> Console:

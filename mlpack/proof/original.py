@@ -47,7 +47,9 @@ def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
         answer = _predict(pipeline, signature, rows)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - a pipeline may hold the user's own code, which raises anything
+    except Exception:
+        if not rows:
+            raise  # there is nothing to halve
         if len(rows) == 1:
             return _refused(signature, pipeline)
         middle = len(rows) // 2

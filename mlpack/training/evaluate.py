@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,10 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 from sklearn.base import is_classifier
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import train_test_split
+
+from mlpack.errors import InputError
 
 HELD_OUT = 0.2
 
@@ -33,7 +38,14 @@ def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> S
     """Four fifths to learn from, one fifth held out, chosen by `seed`.
 
     A class with a single row cannot be in both: then the split is not stratified.
+
+    Raises:
+        InputError: there are not even two rows.
     """
+    if len(columns) < 2:
+        raise InputError(
+            f"there is {len(columns)} row with a target: too few to learn from and to hold out"
+        )
     counts = pd.Series(np.asarray(target).reshape(len(columns), -1)[:, 0]).value_counts()
     held_out = int(np.ceil(len(columns) * HELD_OUT))
     possible = (
@@ -51,11 +63,25 @@ def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> S
 
 def classifies(pipeline: Any) -> bool:
     """Whether the unfitted pipeline ends with a classifier."""
-    return bool(is_classifier(pipeline))
+    try:
+        return bool(is_classifier(pipeline))
+    except AttributeError:
+        # No estimator of scikit-learn's kind: it may have fit and predict and say no more.
+        return bool(getattr(pipeline, "_estimator_type", "") == "classifier")
 
 
 def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:
-    """The usual metrics of a fitted pipeline on rows that it has not seen, by name."""
+    """The usual metrics of a fitted pipeline on rows that it has not seen, by name.
+
+    One that so few rows leave undefined is not among them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        found = _measured(pipeline, columns, target)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _measured(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:
     predicted = pipeline.predict(columns)
     if not hasattr(pipeline, "classes_"):
         return {

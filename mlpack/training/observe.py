@@ -39,9 +39,11 @@ def observe(
         source: where the frame came from.
 
     Raises:
-        InputError: a column has a type that cannot be served, or the pipeline is neither a
-            classifier nor a regressor.
+        InputError: there are no rows, a column has a type that cannot be served, or the pipeline
+            is neither a classifier nor a regressor.
     """
+    if not len(frame):
+        raise InputError("there are no rows to learn the signature from")
     signature = Signature(
         columns=tuple(column(frame[name]) for name in frame.columns),
         target=target,
@@ -121,7 +123,10 @@ def _categories(
     series: pd.Series[Any], present: pd.Series[Any], kind: ColumnType
 ) -> tuple[Category, ...] | None:
     if isinstance(series.dtype, pd.CategoricalDtype):
-        return tuple(plain(value) for value in series.cat.categories)
+        known = series.cat.categories
+        if len(known) > FEW and len(known) * 2 > len(present):
+            return None  # free text too, though somebody called it a category
+        return tuple(plain(value) for value in known)
     if kind == "number":
         return None
     values = present.unique().tolist()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlpack.errors import InputError
 from mlpack.files import staged
 from mlpack.proof.original import Outcomes
 from mlpack.runtime.contract import Signature
@@ -44,6 +45,17 @@ def write_reference(
 
 
 def read_reference(path: Path) -> pd.DataFrame:
-    """The raw columns of the reference rows."""
-    table = pd.read_parquet(path)
+    """The raw columns of the reference rows.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # what Arrow raises for bytes that are no Parquet
+        raise InputError(
+            f"the reference rows cannot be read: {error}",
+            where=f"{path.parent.name}/{path.name}",
+            hint="Run: mlpack train",
+        ) from error
     return table[[name for name in table.columns if not str(name).startswith(PREFIX)]]

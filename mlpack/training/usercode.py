@@ -40,7 +40,7 @@ def told(project: Project, what: str) -> Iterator[None]:
         yield
     except MlpackError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         note = project.cache_dir / TRACEBACK
         write(note, "".join(traceback.format_exception(error)))
         raise InputError(
@@ -52,6 +52,10 @@ def told(project: Project, what: str) -> Iterator[None]:
 
 def _place(error: BaseException, root: Path) -> str | None:
     """The innermost line of the project's own files that the error came through."""
+    if isinstance(error, SyntaxError) and error.filename:
+        path = Path(error.filename)  # it never ran, so no frame is its own
+        if path.is_relative_to(root):
+            return f"{path.relative_to(root).as_posix()}:{error.lineno}"
     place = None
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)

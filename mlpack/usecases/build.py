@@ -10,7 +10,7 @@ from typing import Protocol
 from mlpack import lock as locks
 from mlpack import records, requirements_file
 from mlpack.bundle import Artifact, Bundle
-from mlpack.errors import InputError
+from mlpack.errors import CheckFailedError, InputError
 from mlpack.files import staged
 from mlpack.lock import Lock, Pin
 from mlpack.ports import Built, Packager, Reporter
@@ -91,10 +91,16 @@ def build(
     pins = requirements_file.loads(bundle.lock, project.prod_lock.name)
     packagers, with_base = tools.packagers(project, lock, pins, kinds, base)
     if with_base != lock:
-        if locked and lock.base is None:
+        if not locked:
+            locks.write(project.lock_file, with_base)
+        elif lock.base is None:
             reporter.note("the base image is not in the lock: it was taken as it is now")
         else:
-            locks.write(project.lock_file, with_base)
+            raise CheckFailedError(
+                f"the lock has the base image {lock.base.reference}, and another one was taken",
+                where="mlpack.lock",
+                hint="Run `mlpack build` without --locked, and commit the lock.",
+            )
     artifacts = _package(project, bundle, packagers, reporter)
     built = Built(
         name=bundle.manifest.name,

@@ -15,15 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mlpack.files import read_text, write
+from mlpack.files import read_text, sha256_file, write
 
 STATE = "build-state.json"
 
 PACKAGES = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "joblib")
 """What an export depends on beside the project's own files."""
 
-LEFT_OUT = frozenset({"dist", "build", "notebooks", "tests", "node_modules", "__pycache__"})
-"""Folders that no build reads; hidden ones and virtual environments are left out too."""
+LEFT_OUT = frozenset({"dist", "build", "notebooks", "tests", "node_modules"})
+"""Folders of the project that no build reads. Deeper ones may be part of its package. Hidden ones
+and virtual environments are left out too."""
 
 CONFIG = "config"
 """The configuration is for training and deploying."""
@@ -40,8 +41,8 @@ def fingerprint(root: Path, arguments: Mapping[str, object]) -> str:
     for package, installed in sorted(installed_versions().items()):
         digest.update(f"{package}=={installed}\0".encode())
     for path in sorted(project_files(root)):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(root).as_posix()}\0{content}\0".encode())
+        # Names may be of any bytes: this system's own are taken.
+        digest.update(os.fsencode(path.relative_to(root)) + b"\0" + sha256_file(path).encode())
     return digest.hexdigest()
 
 
@@ -72,14 +73,17 @@ def project_files(root: Path) -> Iterator[Path]:
         folders[:] = [
             name
             for name in folders
-            if name not in LEFT_OUT
+            if not (name == "__pycache__" or (here == root and name in LEFT_OUT))
             and not (name == CONFIG and here == root)
             and not name.startswith(".")
             and not (here / name / "pyvenv.cfg").exists()
         ]
-        data = here.name == "data" and here.parent == root
+        data = here == root / "data"
+        if data:
+            folders.clear()
         for name in files:
-            if name == SAMPLE or not (data or name.startswith(".")):
+            wanted = name == SAMPLE or not (data or name.startswith("."))
+            if wanted and (here / name).is_file():  # not a dangling link, not a pipe
                 yield here / name
 
 

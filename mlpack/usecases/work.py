@@ -49,11 +49,14 @@ def work(
             f"the {name} process ended with code {completed.code}: {_last(completed.stderr)}",
             hint="It ran out of memory or was killed." if completed.code == OUT_OF_MEMORY else None,
         )
-    answer: wire.Answer = json.loads(completed.stdout)
+    try:
+        answer: wire.Answer = json.loads(completed.stdout)
+    except ValueError as error:
+        raise InputError(f"the {name} process wrote into its own answer: {error}") from error
     wire.raise_error(answer)
     return answer
 
 
 def _last(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith(wire.MARK)]
     return lines[-1] if lines else "it said nothing"

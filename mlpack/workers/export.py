@@ -46,6 +46,15 @@ EXPORTERS: tuple[Exporter, ...] = (SklearnExporter(),)
 
 EXPORT_FILE = "export.json"
 
+SAVE_ROWS = "Save a few rows: X.head(20).to_csv('data/sample.csv', index=False)"
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of ``metrics.json``: the model's digest, and training's metrics."""
+
+    model: str = ""
+    metrics: dict[str, float] = {}
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """``export.json``: what the use case reads.
@@ -211,7 +220,7 @@ def _signature(
         raise InputError(
             "nothing tells which columns the model takes: no signature, no sample, no names in it",
             where="data/sample.csv",
-            hint="Save a few rows: X.head(20).to_csv('data/sample.csv', index=False)",
+            hint=SAVE_ROWS,
         )
     notes.append("the signature was learned from the estimator alone: types and ranges are guesses")
     frame = bare_columns([str(name) for name in names], frozenset(_text_columns(pipeline)))
@@ -284,6 +293,8 @@ def _sample(project: Project, pipeline: Any) -> pd.DataFrame | None:
         sample = pd.read_csv(project.sample)
     except (ValueError, OSError) as error:
         raise InputError(f"the sample cannot be read: {error}", where=where) from error
+    if sample.empty:
+        raise InputError("the sample has no rows", where=where, hint=SAVE_ROWS)
     names = getattr(pipeline, "feature_names_in_", None)
     if names is None:
         return sample
@@ -292,7 +303,7 @@ def _sample(project: Project, pipeline: Any) -> pd.DataFrame | None:
         raise InputError(
             f"the sample lacks columns that the model takes: {', '.join(absent)}",
             where=where,
-            hint="Save a few rows: X.head(20).to_csv('data/sample.csv', index=False)",
+            hint=SAVE_ROWS,
         )
     return sample[[str(name) for name in names]]
 
@@ -327,13 +338,12 @@ def _metrics(project: Project) -> tuple[dict[str, float], bool]:
     if project.metrics is None or project.model is None:
         return {}, False
     try:
-        found = msgspec.json.decode(project.metrics.read_bytes(), type=dict[str, Any])
+        found = msgspec.json.decode(project.metrics.read_bytes(), type=Metrics)
     except msgspec.DecodeError as error:
         raise InputError(
             f"it is damaged: {error}", where="models/metrics.json", hint="Run: mlpack train"
         ) from error
-    belongs = found.get("model") == sha256_file(project.model)
-    return {name: float(value) for name, value in found.get("metrics", {}).items()}, belongs
+    return found.metrics, found.model == sha256_file(project.model)
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import platform
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pandas as pd
 from mlpack import config, inspection, schema_file
 from mlpack.errors import InputError
 from mlpack.files import sha256_file, staged, write
+from mlpack.project import Project
 from mlpack.proof.original import ask
 from mlpack.runtime import contract
 from mlpack.training.evaluate import classifies, measure, split
@@ -50,7 +52,7 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
     progress("writing models/")
     models = project.models_dir
     with importable(project), staged(models / "model.joblib") as stage:
-        joblib.dump(pipeline, stage, compress=3)
+        _save(project, pipeline, stage)
     digest = sha256_file(models / "model.joblib")
     write(models / "signature.json", contract.encode(signature))
     write_reference(
@@ -72,11 +74,29 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
     return {**found, "dropped": dropped, "schema": scaffolded, "task": signature.task}
 
 
+def _save(project: Project, pipeline: Any, path: Path) -> None:
+    try:
+        joblib.dump(pipeline, path, compress=3)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        pipeline_file = project.pipeline_module
+        raise InputError(
+            f"the fitted pipeline cannot be saved: {error}",
+            where=None
+            if pipeline_file is None
+            else pipeline_file.relative_to(project.root).as_posix(),
+            hint="Replace a lambda or an inner function by a function at the top of a module.",
+        ) from error
+
+
 def _without_missing_targets(columns: pd.DataFrame, target: Any) -> tuple[pd.DataFrame, Any, int]:
     """Rows whose target is known, and how many are not."""
-    values = (
-        target if isinstance(target, pd.Series | pd.DataFrame) else pd.Series(np.asarray(target))
-    )
+    if isinstance(target, pd.Series | pd.DataFrame):
+        values = target
+    elif np.ndim(target) in (1, 2):
+        array = np.asarray(target)
+        values = pd.Series(array) if array.ndim == 1 else pd.DataFrame(array)
+    else:
+        raise InputError(f"the target that data.load gives is a {type(target).__name__}")
     if len(values) != len(columns):
         raise InputError(f"data.load gives {len(columns)} rows but {len(values)} targets")
     values = values.reset_index(drop=True)

@@ -34,6 +34,7 @@ from mlpack.exporters.sklearn.linear import two_sided
 from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
 from mlpack.ports import NotExportableError
 
+
 def _sklearn_tree(estimator: Any) -> Tree:
     tree = estimator.tree_
     missing = getattr(tree, "missing_go_to_left", None)
