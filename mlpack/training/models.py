@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from mlpack.errors import InputError
 from mlpack.project import Project
 from mlpack.training.usercode import importable, told
+
+DAMAGED = (
+    *(EOFError, ValueError, IndexError, KeyError, OSError),
+    *(pickle.UnpicklingError, struct.error, zlib.error),
+)
+"""What pickle raises for bytes that are not what was written."""
 
 
 def load_model(project: Project) -> Any:
@@ -80,7 +88,7 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:
             if main
             else "Add the package to [project] dependencies, or run: mlpack install",
         ) from error
-    except (EOFError, pickle.UnpicklingError, ValueError, IndexError, KeyError, OSError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"it is damaged, or no pickle at all ({type(error).__name__}: {error})",
             where=where,

@@ -63,10 +63,12 @@ def column(series: pd.Series[Any]) -> Column:
     minimum: float | int | None = None
     maximum: float | int | None = None
     if kind in ("number", "integer") and len(present):
-        # Plain values: a category has no least one, even if its categories are numbers.
-        finite = [value for value in map(plain, present.tolist()) if math.isfinite(value)]
-        if finite:
-            minimum, maximum = min(finite), max(finite)
+        # Categories have no least one, even if they are numbers.
+        categorical = isinstance(series.dtype, pd.CategoricalDtype)
+        numbers = pd.Series(present.unique().tolist()) if categorical else present
+        finite = numbers[np.isfinite(numbers.to_numpy(dtype=np.float64))]
+        if len(finite):
+            minimum, maximum = plain(finite.min()), plain(finite.max())
     return Column(
         name=name,
         type=kind,

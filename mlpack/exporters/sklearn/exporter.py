@@ -12,7 +12,7 @@ from mlpack.export import Exported, Step
 from mlpack.exporters.sklearn import linear, prepare, reduce, stock, structure, text, trees
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
-from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, describe, join
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, describe, join, name_of
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Category, Encoding, Signature
 
@@ -36,7 +36,7 @@ class _Walker:
     def transform(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
     ) -> tuple[Feature, ...]:
-        converter = TRANSFORMERS.get(type(step))
+        converter = TRANSFORMERS.get(name_of(step) or "")
         if converter is None:
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
         self._note(path, step)
@@ -45,15 +45,15 @@ class _Walker:
     def predict(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
     ) -> Outputs:
-        converter = MODELS.get(type(step))
+        converter = MODELS.get(name_of(step) or "")
         if converter is None:
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
         self._note(path, step)
         return converter(path, step, features, context, self)
 
     def _note(self, path: str, step: Any) -> None:
-        if type(step) not in CONTAINERS:
-            how = "skl2onnx" if type(step) in stock.MODELS else "mlpack"
+        if name_of(step) not in CONTAINERS:
+            how = "skl2onnx" if name_of(step) in stock.MODELS else "mlpack"
             self.steps.append(Step(path=join(path, describe(step)), form="graph", how=how))
 
     @staticmethod

@@ -5,28 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import (
-    ARDRegression,
-    BayesianRidge,
-    ElasticNet,
-    ElasticNetCV,
-    HuberRegressor,
-    Lasso,
-    LassoCV,
-    LassoLars,
-    LinearRegression,
-    LogisticRegression,
-    LogisticRegressionCV,
-    Perceptron,
-    Ridge,
-    RidgeClassifier,
-    RidgeClassifierCV,
-    RidgeCV,
-    SGDClassifier,
-    SGDRegressor,
-    TheilSenRegressor,
-)
-from sklearn.svm import LinearSVC, LinearSVR
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import INT64
@@ -112,29 +90,29 @@ def _regressor(
 
 
 MODELS: Models = {
-    LogisticRegression: _logistic,
-    LogisticRegressionCV: _logistic,
-    SGDClassifier: _sgd_classifier,
-    Perceptron: _classifier,
-    RidgeClassifier: _classifier,
-    RidgeClassifierCV: _classifier,
-    LinearSVC: _classifier,
+    "LogisticRegression": _logistic,
+    "LogisticRegressionCV": _logistic,
+    "SGDClassifier": _sgd_classifier,
+    "Perceptron": _classifier,
+    "RidgeClassifier": _classifier,
+    "RidgeClassifierCV": _classifier,
+    "LinearSVC": _classifier,
     **dict.fromkeys(
         (
-            ARDRegression,
-            BayesianRidge,
-            ElasticNet,
-            ElasticNetCV,
-            HuberRegressor,
-            Lasso,
-            LassoCV,
-            LassoLars,
-            LinearRegression,
-            LinearSVR,
-            Ridge,
-            RidgeCV,
-            SGDRegressor,
-            TheilSenRegressor,
+            "ARDRegression",
+            "BayesianRidge",
+            "ElasticNet",
+            "ElasticNetCV",
+            "HuberRegressor",
+            "Lasso",
+            "LassoCV",
+            "LassoLars",
+            "LinearRegression",
+            "LinearSVR",
+            "Ridge",
+            "RidgeCV",
+            "SGDRegressor",
+            "TheilSenRegressor",
         ),
         _regressor,
     ),

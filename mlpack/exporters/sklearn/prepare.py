@@ -9,21 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    OneHotEncoder,
-    OrdinalEncoder,
-    RobustScaler,
-    StandardScaler,
-    TargetEncoder,
-)
 
 from mlpack.exporters.sklearn.features import UNKNOWN, Affine, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import DOUBLE
-from mlpack.exporters.sklearn.steps import Transformers, Walk, describe
+from mlpack.exporters.sklearn.steps import Transformers, Walk, describe, name_of
 from mlpack.ports import NotExportableError
 
 Array = NDArray[Any]
@@ -216,9 +205,9 @@ def _encode(
 
 
 def _widths(step: Any, count: int) -> list[int]:
-    if isinstance(step, OneHotEncoder):
+    if name_of(step) == "OneHotEncoder":
         return [int(width) for width in step._n_features_outs]  # noqa: SLF001 - no public form
-    if isinstance(step, TargetEncoder) and step.target_type_ == "multiclass":
+    if name_of(step) == "TargetEncoder" and step.target_type_ == "multiclass":
         return [len(step.classes_)] * count
     return [1] * count
 
@@ -309,13 +298,13 @@ def _function(
 _UFUNCS: dict[Any, str] = {np.log: "Log", np.exp: "Exp", np.sqrt: "Sqrt", np.abs: "Abs"}
 
 TRANSFORMERS: Transformers = {
-    SimpleImputer: _impute,
-    StandardScaler: _standard,
-    RobustScaler: _robust,
-    MaxAbsScaler: _max_abs,
-    MinMaxScaler: _min_max,
-    OneHotEncoder: _encode,
-    OrdinalEncoder: _encode,
-    TargetEncoder: _encode,
-    FunctionTransformer: _function,
+    "SimpleImputer": _impute,
+    "StandardScaler": _standard,
+    "RobustScaler": _robust,
+    "MaxAbsScaler": _max_abs,
+    "MinMaxScaler": _min_max,
+    "OneHotEncoder": _encode,
+    "OrdinalEncoder": _encode,
+    "TargetEncoder": _encode,
+    "FunctionTransformer": _function,
 }

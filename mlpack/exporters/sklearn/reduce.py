@@ -5,18 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.feature_selection import (
-    RFE,
-    RFECV,
-    SelectFromModel,
-    SelectKBest,
-    SelectPercentile,
-    VarianceThreshold,
-)
 
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.steps import Transformers, Walk
+from mlpack.exporters.sklearn.steps import Transformers, Walk, name_of
 
 
 def _select(
@@ -33,7 +24,7 @@ def _project(
     graph = context.graph
     matrix = context.matrix(features, path)
     made = graph.matmul(matrix, graph.constant(np.ascontiguousarray(step.components_.T)))
-    if isinstance(step, PCA):
+    if name_of(step) == "PCA":
         # X @ W - mean @ W, then the scale: the order of sklearn/decomposition/_base.py.
         shift = np.asarray(step.mean_, np.float64).reshape(1, -1) @ step.components_.T
         made = graph.subtract(made, graph.constant(shift))
@@ -47,8 +38,9 @@ def _project(
 
 TRANSFORMERS: Transformers = {
     **dict.fromkeys(
-        (RFE, RFECV, SelectFromModel, SelectKBest, SelectPercentile, VarianceThreshold), _select
+        ("RFE", "RFECV", "SelectFromModel", "SelectKBest", "SelectPercentile", "VarianceThreshold"),
+        _select,
     ),
-    PCA: _project,
-    TruncatedSVD: _project,
+    "PCA": _project,
+    "TruncatedSVD": _project,
 }

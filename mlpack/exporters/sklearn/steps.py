@@ -50,9 +50,19 @@ class Walk(Protocol):
 
 Transformer = Callable[[str, Any, tuple[Feature, ...], Context, Walk], tuple[Feature, ...]]
 Model = Callable[[str, Any, tuple[Feature, ...], Context, Walk], Outputs]
-Transformers = Mapping[type, Transformer]
-Models = Mapping[type, Model]
-"""By the estimator's exact class: a subclass may do something else."""
+Transformers = Mapping[str, Transformer]
+Models = Mapping[str, Model]
+"""By the name of a class of scikit-learn (`name_of`)."""
+
+
+def name_of(step: Any) -> str | None:
+    """The name of the step's class, if it is scikit-learn's own: a subclass may do otherwise.
+
+    By name, so that a converter need not import the part of scikit-learn that it converts: that
+    takes seconds, and the pickle has imported what the pipeline needs.
+    """
+    kind = type(step)
+    return kind.__name__ if kind.__module__.split(".")[0] == "sklearn" else None
 
 
 def join(path: str, name: str) -> str:

@@ -10,37 +10,21 @@ import copy
 from typing import Any
 
 import numpy as np
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import DoubleTensorType
-from sklearn.cross_decomposition import PLSRegression
-from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
-from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.svm import SVC, SVR, NuSVR
 
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import DOUBLE, INT64, OPSET
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
+from mlpack.exporters.sklearn.graph import DOUBLE, INT64
+from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe, name_of
+from mlpack.plugins import load
 from mlpack.ports import NotExportableError
-
-# skl2onnx refuses anything newer for its own operators; the graph around them may be newer.
-TARGET = {"": OPSET, "ai.onnx.ml": 3}
 
 
 def _convert(path: str, step: Any, matrix: str, width: int, context: Context) -> list[str]:
-    options = {id(step): {"zipmap": False}} if hasattr(step, "predict_proba") else None
+    convert = load("mlpack.exporters.sklearn.skl2onnx_step:convert")
     try:
-        model = convert_sklearn(
-            step,
-            initial_types=[("X", DoubleTensorType([None, width]))],
-            target_opset=TARGET,
-            options=options,
-        )
-    except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
-        # skl2onnx has no error class of its own for what it cannot convert.
+        model = convert(step, width)
+    except ValueError as error:
         raise NotExportableError(
-            path, f"skl2onnx cannot convert {describe(step)}: {str(error).splitlines()[0][:200]}"
+            path, f"skl2onnx cannot convert {describe(step)}: {error}"
         ) from error
     placed = context.graph.embed(model, {"X": matrix})
     return [placed[output.name] for output in model.graph.output]
@@ -50,7 +34,7 @@ def _classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
     graph = context.graph
-    if isinstance(step, SVC) and not step.probability:
+    if name_of(step) == "SVC" and not step.probability:
         raise NotExportableError(path, "SVC without probability=True has no exact graph yet")
     matrix = context.matrix(features, path)
     context.refusals.append(graph.not_finite(matrix))
@@ -81,16 +65,18 @@ def _regressor(
 MODELS: Models = {
     **dict.fromkeys(
         (
-            BernoulliNB,
-            ComplementNB,
-            GaussianNB,
-            KNeighborsClassifier,
-            MLPClassifier,
-            MultinomialNB,
-            QuadraticDiscriminantAnalysis,
-            SVC,
+            "BernoulliNB",
+            "ComplementNB",
+            "GaussianNB",
+            "KNeighborsClassifier",
+            "MLPClassifier",
+            "MultinomialNB",
+            "QuadraticDiscriminantAnalysis",
+            "SVC",
         ),
         _classifier,
     ),
-    **dict.fromkeys((KNeighborsRegressor, MLPRegressor, NuSVR, PLSRegression, SVR), _regressor),
+    **dict.fromkeys(
+        ("KNeighborsRegressor", "MLPRegressor", "NuSVR", "PLSRegression", "SVR"), _regressor
+    ),
 }

@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.model_selection import (
-    GridSearchCV,
-    RandomizedSearchCV,
-)
-from sklearn.pipeline import FeatureUnion, Pipeline
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
@@ -116,15 +110,15 @@ def _square(value: str, context: Context) -> str:
 _INVERSES: dict[Any, Any] = {np.expm1: _expm1, np.exp: _exp, np.square: _square}
 
 TRANSFORMERS: Transformers = {
-    Pipeline: _pipeline_transform,
-    ColumnTransformer: _columns,
-    FeatureUnion: _union,
-    GridSearchCV: _search_transform,
-    RandomizedSearchCV: _search_transform,
+    "Pipeline": _pipeline_transform,
+    "ColumnTransformer": _columns,
+    "FeatureUnion": _union,
+    "GridSearchCV": _search_transform,
+    "RandomizedSearchCV": _search_transform,
 }
 MODELS: Models = {
-    Pipeline: _pipeline_predict,
-    GridSearchCV: _search_predict,
-    RandomizedSearchCV: _search_predict,
-    TransformedTargetRegressor: _transformed_target,
+    "Pipeline": _pipeline_predict,
+    "GridSearchCV": _search_predict,
+    "RandomizedSearchCV": _search_predict,
+    "TransformedTargetRegressor": _transformed_target,
 }

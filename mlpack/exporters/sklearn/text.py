@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE
@@ -141,7 +140,7 @@ def _tfidf_transformer(
 
 
 TRANSFORMERS: Transformers = {
-    CountVectorizer: _count_vectorizer,
-    TfidfVectorizer: _tfidf_vectorizer,
-    TfidfTransformer: _tfidf_transformer,
+    "CountVectorizer": _count_vectorizer,
+    "TfidfVectorizer": _tfidf_vectorizer,
+    "TfidfTransformer": _tfidf_transformer,
 }

@@ -10,22 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.tree import (
-    DecisionTreeClassifier,
-    DecisionTreeRegressor,
-    ExtraTreeClassifier,
-    ExtraTreeRegressor,
-)
 
 from mlpack.exporters.sklearn.ensemble import Array, Ensemble, Tree
 from mlpack.exporters.sklearn.features import Context, Feature
@@ -272,16 +256,16 @@ def _hist_regressor(
 
 
 MODELS: Models = {
-    DecisionTreeClassifier: _tree_classifier,
-    ExtraTreeClassifier: _tree_classifier,
-    RandomForestClassifier: _forest_classifier,
-    ExtraTreesClassifier: _forest_classifier,
-    DecisionTreeRegressor: _tree_regressor,
-    ExtraTreeRegressor: _tree_regressor,
-    RandomForestRegressor: _forest_regressor,
-    ExtraTreesRegressor: _forest_regressor,
-    GradientBoostingClassifier: _gradient_classifier,
-    GradientBoostingRegressor: _gradient_regressor,
-    HistGradientBoostingClassifier: _hist_classifier,
-    HistGradientBoostingRegressor: _hist_regressor,
+    "DecisionTreeClassifier": _tree_classifier,
+    "ExtraTreeClassifier": _tree_classifier,
+    "RandomForestClassifier": _forest_classifier,
+    "ExtraTreesClassifier": _forest_classifier,
+    "DecisionTreeRegressor": _tree_regressor,
+    "ExtraTreeRegressor": _tree_regressor,
+    "RandomForestRegressor": _forest_regressor,
+    "ExtraTreesRegressor": _forest_regressor,
+    "GradientBoostingClassifier": _gradient_classifier,
+    "GradientBoostingRegressor": _gradient_regressor,
+    "HistGradientBoostingClassifier": _hist_classifier,
+    "HistGradientBoostingRegressor": _hist_regressor,
 }
