@@ -16,6 +16,8 @@ from mlpack.runtime.frames import frame
 
 Array = NDArray[Any]
 
+SHORT = 6
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -52,8 +54,10 @@ def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
             raise  # there is nothing to halve
         if len(rows) == 1:
             return _refused(signature, pipeline)
-        middle = len(rows) // 2
-        halves = [_ask(pipeline, signature, part) for part in (rows[:middle], rows[middle:])]
+        # Refused rows come in runs: a short one is asked row by row at once.
+        step = 1 if len(rows) <= SHORT else -(-len(rows) // 2)
+        parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+        halves = [_ask(pipeline, signature, part) for part in parts]
         return Outcomes(
             refused=np.concatenate([half.refused for half in halves]),
             labels=_join([half.labels for half in halves]),

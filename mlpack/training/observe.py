@@ -18,7 +18,7 @@ from mlpack.runtime.values import plain
 FEW = 50
 """At most so many different values are told as categories; more are free text or numbers."""
 
-PROBES = 5
+PROBES = 2
 
 _CONVERT = "Make it a number or a text in data.load, for example with .dt.year or .astype(str)."
 
