@@ -60,8 +60,8 @@ class Ensemble:
         self.roots.append(first)
         if not inner:
             # A tree of one leaf: this operator wants a node, so both its branches say the same.
-            leaf = self._leaf(target, float(weight[0]))
-            self._node(0, 0.0, missing=False, true=(leaf, 1), false=(leaf, 1))
+            true, false = ((self._leaf(target, float(weight[0])), 1) for _ in range(2))
+            self._node(0, 0.0, missing=False, true=true, false=false)
             return
         position = {node: first + index for index, node in enumerate(inner)}
 
@@ -71,12 +71,20 @@ class Ensemble:
             return self._leaf(target, float(weight[node])), 1
 
         for node in inner:
+            true, false = child(int(tree.left[node])), child(int(tree.right[node]))
+            if true[0] == false[0]:
+                # ONNX Runtime (1.23 at least) takes a root for a leaf where the numbers of its
+                # children are the same, though one counts nodes and the other leaves.
+                true, false = (
+                    (self._leaf(target, self.leaf_weights[number]), 1) if leaf else (number, 0)
+                    for number, leaf in (true, false)
+                )
             self._node(
                 int(tree.feature[node]),
                 float(tree.threshold[node]),
                 missing=bool(tree.missing_left[node]),
-                true=child(int(tree.left[node])),
-                false=child(int(tree.right[node])),
+                true=true,
+                false=false,
             )
 
     def _leaf(self, target: int, weight: float) -> int:
