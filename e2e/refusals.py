@@ -7,6 +7,7 @@ no traceback, and not a file of the project other than before.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -126,9 +127,23 @@ def refused(project: Path, *arguments, code: int, says=(), env=None) -> Refusal:
     return found
 
 
-def prepare(folder: Path, base: Path) -> Path:
-    """The example of the penguins: locked, trained and built, as every case begins with."""
-    project = folder / NAME
+def refused_by_artifact(project: Path, *arguments, code: int, says=()) -> None:
+    """The same of the artifact's own command, whose message has the next step in it."""
+    before = tree(project)
+    done = mlpack(*arguments, cwd=project)
+    told = f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert (done.returncode, done.stdout) == (code, ""), told
+    assert "Traceback" not in done.stderr, told
+    message = done.stderr.lower().partition("error")[2]
+    assert all(word.lower() in message for word in says), told
+    assert tree(project) == before
+    assert scraps(project) == []
+
+
+@functools.cache
+def prepare(base: Path) -> Path:
+    """The example of the penguins, locked, trained and built once: what every case begins with."""
+    project = Path(tempfile.mkdtemp(prefix="mlpack-prepared-")) / NAME
     ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__", "*.lock*")
     shutil.copytree(EXAMPLES / NAME, project, ignore=ignored)
     for words in (["lock"], ["train"], ["build", "--base", f"archive:{base}", "--no-load"]):

@@ -53,7 +53,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         position = _POSITION.search(message)
         line = f":{position[1]}" if position else ""
         raise InputError(
-            f"not valid TOML: {_POSITION.sub('', message)}", where=f"{where}{line}"
+            f"not valid TOML: {_POSITION.sub('', message)}",
+            where=f"{where}{line}",
+            hint='Correct the line: strings stand in quotes ("..."), tables in brackets ([...]).',
         ) from error
 
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mlpack.errors import OutsideError
+from mlpack.errors import InputError, OutsideError
 
 _CHUNK = 1 << 20
 
@@ -54,7 +54,15 @@ def disk_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise OutsideError(
-                f"may not write {path.name}: {os.strerror(error.errno)}", where=str(path)
+                f"may not write {path.name}: {os.strerror(error.errno)}",
+                where=str(path),
+                hint="Look at whose the folder is, and whether its disk is read-only.",
+            ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.parent.is_file():
+            raise InputError(
+                f"there is a file in the place of the folder {path.parent.name}",
+                where=str(path.parent),
+                hint="Move it away, then run the same command again.",
             ) from error
         raise
 
@@ -92,6 +100,28 @@ def _exchange(stage: Path, target: Path, aside: Path) -> None:
     except BaseException:
         aside.rename(target)
         raise
+
+
+@contextlib.contextmanager
+def scratch(parent: Path, name: str) -> Iterator[Path]:
+    """An empty folder in `parent`, removed at the end of the block with all that is in it."""
+    with disk_errors(parent / name):
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, to another disk too: `target` is a stage of `staged`, not yet in its place."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(source, target)
 
 
 def write(target: Path, data: bytes | str) -> None:

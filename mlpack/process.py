@@ -19,6 +19,11 @@ GRACE = 1.0
 """Seconds that a process which has ended gets at least until its output is read."""
 
 
+_INTERRUPTIONS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
 @dataclass(frozen=True)
 class Completed:
     """How a process ended: its exit code and what it wrote."""
@@ -68,7 +73,7 @@ def run(
     Raises:
         OutsideError: the program is not there, or took longer than `timeout`.
     """
-    process = _start(argv, cwd, env)
+    process = _known(argv, cwd, env)
     lines: list[str] = []
     out: list[str] = []
 
@@ -91,10 +96,10 @@ def run(
     pipes = [
         threading.Thread(target=serve, daemon=True) for serve in (feed, read_stderr, read_stdout)
     ]
-    for pipe in pipes:
-        pipe.start()
     start = time.monotonic()
     try:
+        for pipe in pipes:
+            pipe.start()
         code = process.wait(timeout)
         for pipe in pipes:
             # A child that it left behind may hold the pipes open.
@@ -132,6 +137,28 @@ def _start(
         raise OutsideError(f"the program {argv[0]!r} is not there") from error
     except PermissionError as error:
         raise OutsideError(f"may not run the program {argv[0]!r}") from error
+
+
+def _known(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[str]:
+    """A started process. An interruption waits until it is known, and can be ended again."""
+    if threading.current_thread() is not threading.main_thread():
+        return _start(argv, cwd, env)
+    waiting: list[int] = []
+    before = {}
+    for number in _INTERRUPTIONS:
+        if signal.getsignal(number) is not None:
+            before[number] = signal.signal(number, lambda number, _: waiting.append(number))
+    try:
+        process = _start(argv, cwd, env)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if waiting:
+        kill(process)
+        signal.raise_signal(waiting[0])
+    return process
 
 
 def become(argv: Sequence[str], env: Mapping[str, str]) -> int:

@@ -36,7 +36,15 @@ from mlpack.runtime.contract import FORMAT, Category, Column, Constraint, Schema
 
 NAME = "schema.toml"
 
-_KEYS = ("required", "min", "max", "categories", "pattern", "description")
+_LIKE = {
+    "required": "true",
+    "min": "0",
+    "max": "120",
+    "categories": '["basic", "pro"]',
+    "pattern": '"[0-9]{5}"',
+    "description": '"in years"',
+}
+_KEYS = tuple(_LIKE)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 96
 _HEAD = f"""\
@@ -131,7 +139,11 @@ def check(schema: Schema, signature: Signature, file: str = NAME) -> None:
         where = f"{file}, [columns.{_key(name)}]"
         if name not in columns:
             if name == signature.target:
-                raise InputError(f'"{name}" is what the model predicts, no column', where=where)
+                raise InputError(
+                    f'"{name}" is what the model predicts, no column',
+                    where=where,
+                    hint="Take the table away: demands are made of the columns of a request.",
+                )
             raise InputError(
                 f'the model has no column "{name}"', where=where, hint=did_you_mean(name, columns)
             )
@@ -177,11 +189,17 @@ def _constraint(name: str, table: object, file: _Text) -> Constraint:
             )
     for key, value in table.items():
         if (reason := _wrong(key, value)) is not None:
-            raise InputError(f"{key} in [{column}] {reason}", where=file.at(key, column))
+            raise InputError(
+                f"{key} in [{column}] {reason}",
+                where=file.at(key, column),
+                hint=f"Write it like: {key} = {_LIKE[key]}",
+            )
     low, high = table.get("min"), table.get("max")
     if low is not None and high is not None and low > high:
         raise InputError(
-            f"in [{column}] min = {low} is above max = {high}", where=file.at("min", column)
+            f"in [{column}] min = {low} is above max = {high}",
+            where=file.at("min", column),
+            hint="No value could be both: correct one of the two.",
         )
     categories = table.get("categories")
     return Constraint(
@@ -230,18 +248,31 @@ def _check_column(column: Column, constraint: Constraint, where: str) -> None:
     numeric = column.type in ("number", "integer")
     bounded = constraint.minimum is not None or constraint.maximum is not None
     if bounded and not numeric:
-        raise InputError(f'min and max are for numbers; "{column.name}" is {column.type}', where)
+        raise InputError(
+            f'min and max are for numbers; "{column.name}" is {column.type}',
+            where,
+            "Take them away; for strings there are categories and pattern.",
+        )
     if constraint.pattern is not None and column.type != "string":
-        raise InputError(f'pattern is for strings; "{column.name}" is {column.type}', where)
+        raise InputError(
+            f'pattern is for strings; "{column.name}" is {column.type}',
+            where,
+            "Take it away; for numbers there are min and max.",
+        )
     for category in constraint.categories or ():
         if not _is_of(category, column):
             raise InputError(
                 f'the category {_value(category)} is none of the values that "{column.name}", '
                 f"which is {column.type}, can have",
                 where,
+                f"Give categories of the type {column.type}, or take them away.",
             )
         if bounded and not _in_bounds(category, constraint):
-            raise InputError(f"the category {_value(category)} lies outside of min and max", where)
+            raise InputError(
+                f"the category {_value(category)} lies outside of min and max",
+                where,
+                "Take it away, or widen min and max.",
+            )
 
 
 def _is_of(category: Category, column: Column) -> bool:

@@ -26,8 +26,14 @@ from mlpack.files import (
 )
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What a failing block raises."""
+
+
+def half_written(target, failure, *, folder=False):
+    with staged(target, folder=folder) as stage:
+        (stage / "new.txt" if folder else stage).write_text("half")
+        raise failure
 
 
 def names(folder: Path) -> list[str]:
@@ -42,15 +48,14 @@ def test_a_written_file_has_the_bytes_and_nothing_lies_beside_it(tmp_path):
     assert names(tmp_path) == ["a", "a/b.txt", "a/c.bin"]
 
 
-@pytest.mark.parametrize("failure", [Broken, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("failure", [BrokenError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("before", [None, "old"])
 def test_a_failing_block_leaves_a_file_as_it_was(tmp_path, before, failure):
     target = tmp_path / "file"
     if before is not None:
         target.write_text(before)
-    with pytest.raises(failure), staged(target) as stage:
-        stage.write_text("half")
-        raise failure
+    with pytest.raises(failure):
+        half_written(target, failure)
     assert names(tmp_path) == ([] if before is None else ["file"])
     assert read_text(target) == before
 
@@ -73,13 +78,12 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert names(tmp_path) == ["out", "out/new.txt"]
 
 
-@pytest.mark.parametrize("failure", [Broken, KeyboardInterrupt])
+@pytest.mark.parametrize("failure", [BrokenError, KeyboardInterrupt])
 def test_a_failing_block_leaves_a_folder_as_it_was(tmp_path, failure):
     target = tmp_path / "out"
     write_tree_at(target, {"old.txt": b"1", "in/deep.txt": b"2"})
-    with pytest.raises(failure), staged(target, folder=True) as stage:
-        (stage / "new.txt").write_text("3")
-        raise failure
+    with pytest.raises(failure):
+        half_written(target, failure, folder=True)
     assert names(tmp_path) == ["out", "out/in", "out/in/deep.txt", "out/old.txt"]
     assert (target / "old.txt").read_bytes() == b"1"
 
@@ -114,9 +118,9 @@ def test_a_full_disk_is_said_to_be_full(tmp_path, number):
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_a_folder_that_may_not_be_written_is_said_so(tmp_path, number):
-    with pytest.raises(OutsideError, match=r"may not write file: ") as caught:
-        with disk_errors(tmp_path / "file"):
-            raise OSError(number, os.strerror(number))
+    target = tmp_path / "file"
+    with pytest.raises(OutsideError, match="may not write file: ") as caught, disk_errors(target):
+        raise OSError(number, os.strerror(number))
     assert caught.value.where == str(tmp_path / "file")
 
 

@@ -33,7 +33,10 @@ def test_arguments_reach_the_program_as_they_are():
 
 
 def test_folder_environment_and_input_are_those_that_were_given(tmp_path):
-    text = "import os, sys; print(os.getcwd(), os.environ.get('A'), 'PATH' in os.environ, sys.stdin.read())"
+    text = (
+        "import os, sys\n"
+        "print(os.getcwd(), os.environ.get('A'), 'PATH' in os.environ, sys.stdin.read())\n"
+    )
     ended = run([*PYTHON, text], cwd=tmp_path, env={"A": "1"}, stdin="ä\n")
     assert ended.stdout == f"{tmp_path.resolve()} 1 False ä\n\n"
     assert run([*PYTHON, "import sys; print(repr(sys.stdin.read()))"]).stdout == "''\n"
@@ -144,7 +147,8 @@ def test_becoming_another_program_takes_its_code_and_output():
     text = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from mlpack.process import become\n"
-        "become([sys.executable, '-I', '-S', '-c', 'import os; print(os.environ[\"A\"]); raise SystemExit(3)'], {'A': '5'})\n"
+        "then = 'import os; print(os.environ[\"A\"]); raise SystemExit(3)'\n"
+        "become([sys.executable, '-I', '-S', '-c', then], {'A': '5'})\n"
     )
     root = str(Path(become.__code__.co_filename).parent.parent)
     ended = run([sys.executable, "-c", text, root], env=dict(os.environ))

@@ -75,7 +75,17 @@ def predict(project: Project, console: Console, source: Path, output: Path) -> i
                 f"{path.name} is none of {', '.join(SUFFIXES)}", hint="The suffix says the format."
             )
     if not source.is_file():
-        raise InputError("there is no such file", where=str(source))
+        raise InputError(
+            "there is no such file",
+            where=str(source),
+            hint="Usage: mlpack predict IN.csv -o OUT.csv",
+        )
+    if not output.parent.is_dir():
+        raise InputError(
+            f"there is no folder {output.parent} to write to",
+            where=str(output),
+            hint=f"Make it: mkdir -p {output.parent}",
+        )
     if ".parquet" in (source.suffix, output.suffix):
         if source.suffix != output.suffix:
             raise InputError(

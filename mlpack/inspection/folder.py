@@ -40,7 +40,11 @@ def read(root: Path) -> Project:
     """
     root = root.resolve()
     if not root.is_dir():
-        raise InputError("there is no such folder", where=str(root))
+        raise InputError(
+            "there is no such folder",
+            where=str(root),
+            hint="Name the project's folder: --project FOLDER",
+        )
     described = pyproject.read(root)
     sources = _sources(root, described)
     settings = described.settings if described else Settings()

@@ -137,7 +137,11 @@ def check_requirements(lines: Iterable[str], where: str) -> tuple[str, ...]:
             Requirement(line)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f'"{line}" is not a requirement: {reason}', where=where) from error
+            raise InputError(
+                f'"{line}" is not a requirement: {reason}',
+                where=where,
+                hint='Write it like "scikit-learn>=1.5".',
+            ) from error
         checked.append(line.strip())
     return tuple(checked)
 

@@ -58,7 +58,11 @@ class Members:
                             where=str(path),
                         )
         except FileNotFoundError:
-            raise InputError("there is no such image archive", where=str(path)) from None
+            raise InputError(
+                "there is no such image archive",
+                where=str(path),
+                hint="Write it like archive:PATH; the path is relative to the project.",
+            ) from None
         except (tarfile.TarError, IsADirectoryError, EOFError) as error:
             raise InputError(
                 f"this is no image archive: {error}",

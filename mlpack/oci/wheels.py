@@ -227,6 +227,11 @@ def _failure(output: str, pins: Sequence[Pinned], machine: Machine) -> InputErro
                 hint="Take a version that has one, a base image with a newer C library, or "
                 'builder = "docker", which builds from source.',
             )
+    if "No space left on device" in output:
+        return OutsideError(
+            "the disk is full, the locked wheels could not be downloaded",
+            hint="Free some space where the cache lies (MLPACK_CACHE), then run it again.",
+        )
     last = [line for line in output.splitlines() if line.startswith("ERROR")]
     return OutsideError(
         f"pip could not download the locked wheels: {last[-1][7:] if last else output[-300:]}"

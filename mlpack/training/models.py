@@ -14,6 +14,7 @@ from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from mlpack.errors import InputError
+from mlpack.inspection import pickles
 from mlpack.project import Project
 from mlpack.training.usercode import importable, told
 
@@ -79,14 +80,20 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:
             f"scikit-learn=={error.original_sklearn_version}: mlpack lock && mlpack install",
         ) from error
     except (ModuleNotFoundError, AttributeError) as error:
-        main = "__main__" in str(error)
+        # Whatever runs is __main__, this worker too: only the file itself tells whose name it is.
+        own = [name for name in pickles.read(path).classes if name.startswith("__main__.")]
+        if own and isinstance(error, AttributeError):
+            name = own[0].removeprefix("__main__.")
+            raise InputError(
+                f"it refers to {name}, which a notebook or script defined itself",
+                where=where,
+                hint=f"Move {name} into the project's package, import it from there, and save the "
+                "pipeline again.",
+            ) from error
         raise InputError(
             f"it refers to code that is not there: {error}",
             where=where,
-            hint="Move the class from the notebook or script into the project's package, and save "
-            "the pipeline again."
-            if main
-            else "Add the package to [project] dependencies, or run: mlpack install",
+            hint="Add the package to [project] dependencies, or run: mlpack install",
         ) from error
     except DAMAGED as error:
         raise InputError(

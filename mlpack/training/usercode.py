@@ -15,6 +15,7 @@ import pandas as pd
 from mlpack.errors import InputError, MlpackError
 from mlpack.files import write
 from mlpack.project import Project
+from mlpack.runtime.validate import check_columns
 
 TRACEBACK = "last-traceback.txt"
 
@@ -102,12 +103,29 @@ def _frame(loaded: Any, project: Project) -> pd.DataFrame:
             hint="Return a pandas DataFrame, or a pair of a DataFrame and the target.",
         )
     if loaded.empty:
-        raise InputError("data.load returned no rows", where=where)
+        raise InputError(
+            "data.load returned no rows",
+            where=where,
+            hint="Does its source hold any for this environment's configuration?",
+        )
     if not all(isinstance(name, str) for name in loaded.columns):
-        raise InputError("the columns' names are not all strings", where=where)
+        odd = next(name for name in loaded.columns if not isinstance(name, str))
+        raise InputError(
+            f"the columns' names are not all strings: {odd!r} is none",
+            where=where,
+            hint="Name them in data.load: frame.columns = [str(name) for name in frame.columns]",
+        )
     if loaded.columns.duplicated().any():
         twice = loaded.columns[loaded.columns.duplicated()][0]
-        raise InputError(f"there are two columns called {twice!r}", where=where)
+        raise InputError(
+            f"there are two columns called {twice!r}",
+            where=where,
+            hint="Rename or drop one of them in data.load.",
+        )
+    try:
+        check_columns(list(loaded.columns))
+    except ValueError as error:
+        raise InputError(str(error), where=where, hint="Rename the column in data.load.") from error
     return loaded.reset_index(drop=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from mlpack import lock as locks
 from mlpack import records, requirements_file
 from mlpack.bundle import Artifact, Bundle
 from mlpack.errors import CheckFailedError, InputError
-from mlpack.files import staged
+from mlpack.files import move, scratch, staged
 from mlpack.lock import Lock, Pin
 from mlpack.ports import Built, Packager, Reporter
 from mlpack.process import Runner
@@ -90,43 +91,50 @@ def build(
     bundle, lock = made.bundle, made.lock
     pins = requirements_file.loads(bundle.lock, project.prod_lock.name)
     packagers, with_base = tools.packagers(project, lock, pins, kinds, base)
-    if with_base != lock:
-        if not locked:
-            locks.write(project.lock_file, with_base)
-        elif lock.base is None:
-            reporter.note("the base image is not in the lock: it was taken as it is now")
-        else:
+    if with_base != lock and locked:
+        if lock.base is not None:
             raise CheckFailedError(
                 f"the lock has the base image {lock.base.reference}, and another one was taken",
                 where="mlpack.lock",
                 hint="Run `mlpack build` without --locked, and commit the lock.",
             )
-    artifacts = _package(project, bundle, packagers, reporter)
-    built = Built(
-        name=bundle.manifest.name,
-        version=bundle.manifest.version,
-        form=bundle.manifest.form,
-        lock=bundle.manifest.lock,
-        bundle=bundle.digest,
-        artifacts=artifacts,
-        dist=project.dist_dir,
-    )
-    records.write_build_json(built, made.proved.folder.name)
+        reporter.note("the base image is not in the lock: it was taken as it is now")
+    built = _package(project, bundle, packagers, made.proved.folder.name, reporter)
+    if with_base != lock and not locked:
+        locks.write(project.lock_file, with_base)
     return Result(built, made.proved, unchanged=False)
 
 
 def _package(
-    project: Project, bundle: Bundle, packagers: Sequence[Packager], reporter: Reporter
-) -> dict[str, Artifact]:
+    project: Project,
+    bundle: Bundle,
+    packagers: Sequence[Packager],
+    inputs: str,
+    reporter: Reporter,
+) -> Built:
     """All artifacts, or none: they are moved into ``dist/`` when the last one is finished."""
     artifacts: dict[str, Artifact] = {}
-    with staged(project.cache_dir / "built", folder=True) as stage:
+    with scratch(project.cache_dir, "built") as folder:
         for packager in packagers:
-            artifacts[packager.kind] = packager.package(bundle, stage, reporter)
-    project.dist_dir.mkdir(exist_ok=True)
-    for artifact in artifacts.values():
-        (project.cache_dir / "built" / artifact.file).replace(project.dist_dir / artifact.file)
-    return artifacts
+            artifacts[packager.kind] = packager.package(bundle, folder, reporter)
+        manifest = bundle.manifest
+        built = Built(
+            name=manifest.name,
+            version=manifest.version,
+            form=manifest.form,
+            lock=manifest.lock,
+            bundle=bundle.digest,
+            artifacts=artifacts,
+            dist=project.dist_dir,
+        )
+        with contextlib.ExitStack() as stack:
+            # What is entered first is put in its place last: build.json vouches for the others.
+            record = stack.enter_context(staged(project.dist_dir / records.BUILD_FILE))
+            record.write_bytes(records.encode_build(built, inputs))
+            for artifact in artifacts.values():
+                stage = stack.enter_context(staged(project.dist_dir / artifact.file))
+                move(folder / artifact.file, stage)
+    return built
 
 
 def last(root: Path) -> Result:

@@ -17,6 +17,7 @@ from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.runtime import contract
+from mlpack.training.described import demanded, recorded_signature
 from mlpack.usecases.unchanged import installed_versions, own_digest
 from mlpack.usecases.work import work
 
@@ -102,6 +103,8 @@ def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
     worst: tuple[dict[str, Any], ...] = ()
     fresh = not (folder / "export.json").is_file()
     if fresh:
+        # What contradicts itself on paper is told before a worker loads anything.
+        demanded(project, recorded_signature(project))
         with reporter.stage("Exporting and proving") as stage:
             with staged(folder, folder=True) as out:
                 request = {"root": str(project.root), "out": str(out)}

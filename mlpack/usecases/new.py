@@ -53,7 +53,7 @@ def new(name: str, folder: Path, template: str, reporter: Reporter) -> Created:
     if template not in TEMPLATES:
         raise InputError(
             f'there is no template "{template}"; there are {", ".join(TEMPLATES)}',
-            hint=did_you_mean(template, TEMPLATES),
+            hint=did_you_mean(template, TEMPLATES) or f"Try: mlpack new {name}",
         )
     package = _checked(name, template)
     _check_empty(folder)
@@ -83,7 +83,11 @@ def _checked(name: str, template: str) -> str:
 
 def _check_empty(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError("there is something of that name already", where=str(folder))
+        raise InputError(
+            "there is something of that name already, and it is no folder",
+            where=str(folder),
+            hint="Choose another name, or move what is there away.",
+        )
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(
             "the folder is not empty, and nothing in it is overwritten",

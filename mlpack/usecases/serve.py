@@ -67,11 +67,19 @@ def predict_parquet(
     return int(answer["rows"])
 
 
+# As ``python -m`` does it, but the bundle's folder comes before the present one, in which a project
+# with a flat layout has a package of the same name.
+_RUN = (
+    "import runpy, sys; folder, package = sys.argv[1:3]; del sys.argv[1:3]; "
+    "sys.path.insert(0, folder); runpy.run_module(package, run_name='__main__', alter_sys=True)"
+)
+
+
 def on_folder(folder: Path, package: str, arguments: tuple[str, ...]) -> Command:
     """``python -m PACKAGE ARGUMENTS`` with `folder` first on the path."""
     before = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(folder), *([before] if before else [])])
     return Command(
-        argv=(sys.executable, "-m", package, *arguments),
-        env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+        argv=(sys.executable, "-c", _RUN, str(folder), package, *arguments),
+        env={**os.environ, "PYTHONPATH": path},
     )

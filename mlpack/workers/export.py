@@ -20,7 +20,7 @@ import joblib
 import msgspec
 import pandas as pd
 
-from mlpack import inspection, schema_file
+from mlpack import inspection
 from mlpack.errors import InputError, ProofError
 from mlpack.export import Exported, Parity, Step, WorstRow
 from mlpack.exporters.sklearn import SklearnExporter
@@ -34,6 +34,7 @@ from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
 from mlpack.runtime.validate import check_columns
+from mlpack.training.described import demanded, recorded_signature
 from mlpack.training.models import load_model
 from mlpack.training.observe import bare_columns, observe, real_rows
 from mlpack.training.reference import read_reference
@@ -94,7 +95,7 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
     sample = _sample(project, pipeline)
     signature = _signature(project, pipeline, sample, notes)
     _check_columns(signature)
-    schema = _schema(project, signature)
+    schema = demanded(project, signature)
     real, real_name = _real_rows(project, signature, sample, notes, belongs=belongs)
     exported, reason = _try(project, pipeline, signature)
     progress("proving the export")
@@ -203,13 +204,9 @@ def _signature(
     project: Project, pipeline: Any, sample: pd.DataFrame | None, notes: list[str]
 ) -> contract.Signature:
     """The recorded signature if there is one; else from the sample, else from the estimator."""
-    path = project.signature
-    if path is not None:
-        where = path.relative_to(project.root).as_posix()
-        try:
-            signature = contract.decode(path.read_bytes(), contract.Signature, where)
-        except contract.ContractError as error:
-            raise InputError(str(error), where=where, hint="Run: mlpack train") from error
+    signature = recorded_signature(project)
+    if signature is not None and project.signature is not None:
+        where = project.signature.relative_to(project.root).as_posix()
         _check_agrees(signature, pipeline, where)
         return signature
     if sample is not None:
@@ -276,12 +273,6 @@ def _check_columns(signature: contract.Signature) -> None:
         check_columns([column.name for column in signature.columns])
     except ValueError as error:
         raise InputError(str(error), hint="Rename the column in data.load.") from error
-
-
-def _schema(project: Project, signature: contract.Signature) -> contract.Schema:
-    if project.schema is None:
-        return contract.Schema()
-    return schema_file.read(project.schema, signature, "schema.toml")
 
 
 def _sample(project: Project, pipeline: Any) -> pd.DataFrame | None:

@@ -150,7 +150,7 @@ def test_a_manifest_that_climbs_or_is_newer(tmp_path):
     path.write_text(text.replace('"form": "onnx"', '"form": "hybrid"'))
     with pytest.raises(ModelError, match="hybrid"):
         Model(folder)
-    path.write_text(text.replace("{", '{"format": 9,', 1))
+    path.write_text(text.replace('"format": 1', '"format": 9', 1))
     with pytest.raises(ContractError, match="format 9"):
         Model(folder)
 

@@ -57,7 +57,8 @@ def test_each_class_has_its_share_where_that_can_be():
 
 
 @pytest.mark.parametrize(
-    "target", [["a"] * 9 + ["b"], list(range(10)), ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e"]]
+    "target",
+    [["a"] * 9 + ["b"], list(range(10)), ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e"]],
 )
 def test_classes_that_cannot_be_in_both_leave_it_unstratified(target):
     parts = split(columns(10), target, stratify=True, seed=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 
 import numpy as np
@@ -147,8 +147,10 @@ def test_any_values_become_a_column_or_a_clear_error(values):
     try:
         found = column(series(values, "object"))
     except InputError as error:
-        assert "'c'" in error.what
-        assert error.hint
+        found = error
+    if isinstance(found, InputError):
+        assert "'c'" in found.what
+        assert found.hint
         return
     kinds = {type(value) for value in values if value is not None and value == value}
     expected = {"string": {str}, "boolean": {bool}, "integer": {int}, "number": {int, float}}
@@ -164,7 +166,7 @@ def test_any_values_become_a_column_or_a_clear_error(values):
         ([b"a", b"b"], "holds bytes objects"),
         ([decimal.Decimal(1)], "holds Decimal objects"),
         ([[1], [2]], "holds list objects"),
-        ([datetime.date(2020, 1, 1)] * 2, "holds date objects"),
+        ([dt.date(2020, 1, 1)] * 2, "holds date objects"),
         ([pd.Timestamp("2020-01-01")], "holds Timestamp objects"),
     ],
 )
@@ -252,9 +254,7 @@ def test_nullable_and_finite_are_what_the_pipeline_says_when_it_is_asked():
         "plan": (False, False),  # an encoder that refuses what it does not know
         "rooms": (False, False),  # an integer has no infinity to be refused
     }
-    lenient = observe(
-        ROWS, churn([0, 1] * 4, handle_unknown="ignore"), target=None, source="train"
-    )
+    lenient = observe(ROWS, churn([0, 1] * 4, handle_unknown="ignore"), target=None, source="train")
     assert {each.name: each.nullable for each in lenient.columns} == {
         "size": False,
         "plan": True,
@@ -271,9 +271,7 @@ def test_a_model_that_takes_missing_values_and_infinities_has_both_columns_free(
 
 def test_rows_with_missing_values_do_not_hide_what_a_column_refuses():
     rows = pd.concat([ROWS.assign(plan=None).head(5), ROWS], ignore_index=True)
-    found = observe(
-        rows, churn([0, 1] * 4, handle_unknown="ignore"), target=None, source="train"
-    )
+    found = observe(rows, churn([0, 1] * 4, handle_unknown="ignore"), target=None, source="train")
     assert {each.name: each.nullable for each in found.columns}["size"] is False
     assert {each.name: each.nullable for each in found.columns}["plan"] is True
 
@@ -307,7 +305,7 @@ def test_models_that_are_neither_are_refused():
     several = MultiOutputClassifier(LogisticRegression()).fit(numbers, both)
     with pytest.raises(InputError, match="several labels at once"):
         observe(numbers, several, target=None, source="train")
-    with pytest.raises(InputError, match="Words predicts .* no classes_"):
+    with pytest.raises(InputError, match=r"Words predicts .* no classes_"):
         observe(numbers, Words(), target=None, source="train")
     with pytest.raises(InputError, match="StandardScaler, which cannot predict"):
         observe(numbers, StandardScaler().fit(numbers), target=None, source="train")

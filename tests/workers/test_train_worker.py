@@ -177,7 +177,7 @@ def test_a_pipeline_that_cannot_be_saved_leaves_no_half_model(tmp_path):
         "        return make_pipeline(\n            FunctionTransformer(lambda rows: rows),",
     )
     folder, package = tiny.project(tmp_path, pipeline=pipeline)
-    with pytest.raises(InputError, match="cannot be saved: .*lambda") as caught:
+    with pytest.raises(InputError, match=r"cannot be saved: .*lambda") as caught:
         train(folder)
     assert caught.value.where == f"src/{package}/pipeline.py"
     assert "lambda" in caught.value.hint
@@ -191,7 +191,7 @@ def test_what_fitting_raises_is_told_as_the_users(tmp_path):
             return LogisticRegression()
     """
     folder, _ = tiny.project(tmp_path, pipeline=pipeline)
-    with pytest.raises(InputError, match="fitting the pipeline raised ValueError.*'a'"):
+    with pytest.raises(InputError, match=r"fitting the pipeline raised ValueError.*'a'"):
         train(folder)
     assert (folder / ".mlpack" / "last-traceback.txt").is_file()
 

