@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Processes start several times slower where they may not keep their bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint unit e2e bench clean
 

@@ -259,7 +259,7 @@ def build(
         return found
 
     if load("mlpack.usecases.unchanged:stands")(folder.resolve(), key()):
-        outcome = load("mlpack.usecases.build:last")(folder.resolve())
+        outcome = load("mlpack.usecases.outcome:last")(folder.resolve())
     else:
         outcome = load("mlpack.cli.building:build")(
             folder,

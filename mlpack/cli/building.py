@@ -15,6 +15,7 @@ from mlpack.process import become, run
 from mlpack.project import Project
 from mlpack.usecases import build as build_use_case
 from mlpack.usecases import unchanged
+from mlpack.usecases.outcome import Result
 from mlpack.usecases.serve import command, predict_parquet
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -29,7 +30,7 @@ def build(
     locked: bool,
     load_image: bool,
     key: Callable[[], str],
-) -> build_use_case.Result:
+) -> Result:
     """See the command ``build``."""
     for kind in only:
         if kind not in build_use_case.KINDS:

@@ -13,11 +13,11 @@ from mlpack.ports import Deployment
 if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one command only
     from mlpack.cli.console import Console
     from mlpack.export import Parity
-    from mlpack.usecases.build import Result
     from mlpack.usecases.deploy import Plan
     from mlpack.usecases.export import Proved
     from mlpack.usecases.install import InstallResult
     from mlpack.usecases.lock import LockResult
+    from mlpack.usecases.outcome import Result
     from mlpack.usecases.train import Trained
 
 MEGABYTE = 1e6

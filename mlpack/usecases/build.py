@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from mlpack import lock as locks
@@ -18,7 +16,7 @@ from mlpack.ports import Built, Packager, Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.usecases.bundle import BundleTools, make_bundle
-from mlpack.usecases.export import Proved
+from mlpack.usecases.outcome import Result
 
 KINDS = ("wheel", "zip", "image")
 
@@ -36,21 +34,6 @@ class Tools(BundleTools, Protocol):
     ) -> tuple[Sequence[Packager], Lock]:
         """What makes each kind of artifact, and the lock with the base image in it."""
         ...
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a build made or found.
-
-    Attributes:
-        built: the artifacts.
-        proved: the export, None where nothing had changed at all.
-        unchanged: whether everything was there already.
-    """
-
-    built: Built
-    proved: Proved | None
-    unchanged: bool
 
 
 def build(
@@ -135,16 +118,3 @@ def _package(
                 stage = stack.enter_context(staged(project.dist_dir / artifact.file))
                 move(folder / artifact.file, stage)
     return built
-
-
-def last(root: Path) -> Result:
-    """What the last build left in ``dist/``: `mlpack.usecases.unchanged` says whether it stands.
-
-    Raises:
-        InputError: there is none, or its record is damaged.
-    """
-    dist = root / "dist"
-    record = records.read_record(dist)
-    if record is None:
-        raise InputError("nothing is built yet", where=dist.name, hint="Run: mlpack build")
-    return Result(records.built_from(record, dist), None, unchanged=True)

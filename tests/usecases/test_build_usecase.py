@@ -19,6 +19,7 @@ from mlpack.process import Completed
 from mlpack.runtime import contract
 from mlpack.runtime.contract import Encoding, Schema
 from mlpack.usecases import build as use_case
+from mlpack.usecases import outcome
 from mlpack.usecases.bundle import make_bundle, unpacked
 from mlpack.usecases.serve import command
 
@@ -181,7 +182,7 @@ def test_the_record_says_what_lies_in_dist(project):
     assert record["bundle"] == result.built.bundle
     for artifact in record["artifacts"].values():
         assert sha256((project.dist_dir / artifact["file"]).read_bytes()) == artifact["sha256"]
-    found = use_case.last(project.root)
+    found = outcome.last(project.root)
     assert found.unchanged
     assert found.proved is None
     assert found.built == result.built
@@ -320,7 +321,7 @@ def test_without_the_production_lock_it_says_what_to_run(project):
 
 def test_nothing_built_is_said_so(tmp_path):
     with pytest.raises(InputError, match="nothing is built yet") as caught:
-        use_case.last(tmp_path)
+        outcome.last(tmp_path)
     assert caught.value.hint == "Run: mlpack build"
 
 
