@@ -26,7 +26,7 @@ def mlpack_wheel() -> Path:
     return next(out.glob("*.whl"))
 
 
-def run(*argv, cwd=None, env=None, code=0, timeout=600):
+def run(*argv, cwd=None, env=None, code=0, timeout=600, stdin=None):
     """Run a command that must end with `code`; what it wrote."""
     # Processes start several times slower where they may not keep their bytecode.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -38,6 +38,7 @@ def run(*argv, cwd=None, env=None, code=0, timeout=600):
         text=True,
         check=False,
         timeout=timeout,
+        input=stdin,
     )
     assert done.returncode == code, (
         f"{' '.join(map(str, argv))} ended with {done.returncode}, not {code}\n"
