@@ -12,7 +12,10 @@ from palmerpenguins import load_penguins
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -21,10 +24,14 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -32,15 +39,24 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
+    Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
     RobustScaler,
     StandardScaler,
     TargetEncoder,
@@ -255,6 +271,107 @@ def test_union_selection_projection_and_search():
     )
     search = GridSearchCV(pipeline, {"model__C": [0.1, 1.0]}, cv=3).fit(frame, PENGUINS.species)
     assert_equal(search, frame)
+
+
+RESHAPED = {
+    "l2": Normalizer(),
+    "l1": Normalizer(norm="l1"),
+    "max": Normalizer(norm="max"),
+    "binarizer": Binarizer(threshold=0.1),
+    "bins one-hot": KBinsDiscretizer(4, encode="onehot", quantile_method="averaged_inverted_cdf"),
+    "bins ordinal": KBinsDiscretizer(4, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+    "squares": PolynomialFeatures(2),
+    "cubes, interactions only": PolynomialFeatures((2, 3), interaction_only=True),
+    "yeo-johnson": PowerTransformer(),
+    "yeo-johnson as it is": PowerTransformer(standardize=False),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPED)
+def test_reshaping_is_exact(name):
+    step = RESHAPED[name]
+    frame = PENGUINS[NUMBERS]
+    pipeline = make_pipeline(
+        SimpleImputer(), StandardScaler(), step, LogisticRegression(max_iter=3000)
+    ).fit(frame, PENGUINS.species)
+    assert_equal(pipeline, frame)
+
+
+def test_box_cox_refuses_what_is_not_positive():
+    data = PENGUINS[NUMBERS].dropna().reset_index(drop=True)
+    target = PENGUINS.dropna(subset=NUMBERS).species
+    pipeline = make_pipeline(PowerTransformer(method="box-cox"), DecisionTreeClassifier())
+    assert_equal(pipeline.fit(data, target), data)
+
+
+def test_an_indicator_beside_the_filled_columns():
+    frame = PENGUINS[NUMBERS]
+    union = FeatureUnion([("fill", SimpleImputer()), ("absent", MissingIndicator())])
+    pipeline = make_pipeline(union, LogisticRegression(max_iter=3000))
+    assert_equal(pipeline.fit(frame, PENGUINS.species), frame)
+
+
+def members():
+    return [
+        ("logistic", LogisticRegression(max_iter=3000)),
+        ("tree", DecisionTreeClassifier(max_depth=4, random_state=0)),
+        ("forest", RandomForestClassifier(5, random_state=0)),
+    ]
+
+
+COMBINED = {
+    "soft votes": VotingClassifier(members(), voting="soft", weights=[1, 2, 0.5]),
+    "hard votes": VotingClassifier(members()),
+    "hard votes, weighed": VotingClassifier(members(), weights=[0.2, 0.5, 0.4]),
+    "bags": BaggingClassifier(
+        DecisionTreeClassifier(max_depth=4), 6, max_features=0.6, random_state=0
+    ),
+    "stack": StackingClassifier(members(), LogisticRegression(max_iter=3000), cv=3),
+    "stack, passing through": StackingClassifier(
+        members(), LogisticRegression(max_iter=9000), cv=3, passthrough=True
+    ),
+    "lda": LinearDiscriminantAnalysis(),
+}
+
+
+@pytest.mark.parametrize("name", COMBINED)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_combined_classifiers_are_exact(name, classes):
+    data = PENGUINS if classes == 3 else PENGUINS[PENGUINS.species != "Gentoo"]
+    frame = data[NUMBERS].reset_index(drop=True)
+    steps = (SimpleImputer(), StandardScaler(), COMBINED[name])
+    assert_equal(make_pipeline(*steps).fit(frame, data.species), frame)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.3),
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.8, pos_label="Adelie"),
+        TunedThresholdClassifierCV(LogisticRegression(), cv=3),
+    ],
+    ids=["fixed", "fixed for the first class", "tuned"],
+)
+def test_thresholds_are_kept(model):
+    data = PENGUINS[PENGUINS.species != "Gentoo"]
+    frame = data[NUMBERS].reset_index(drop=True)
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), model).fit(frame, data.species)
+    assert_equal(pipeline, frame)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        VotingRegressor([("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=4))]),
+        BaggingRegressor(DecisionTreeRegressor(max_depth=4), 5, random_state=0),
+        StackingRegressor([("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=4))]),
+    ],
+    ids=["votes", "bags", "stack"],
+)
+def test_combined_regressors_are_exact(model):
+    data = PENGUINS.dropna(subset=["body_mass_g"]).reset_index(drop=True)
+    frame = data[NUMBERS]
+    assert_equal(make_pipeline(SimpleImputer(), model).fit(frame, data.body_mass_g), frame)
 
 
 def test_a_step_of_skl2onnx_is_proved_like_the_others():

@@ -9,7 +9,17 @@ import msgspec
 from sklearn.base import BaseEstimator
 
 from mlpack.export import Exported, Step
-from mlpack.exporters.sklearn import linear, prepare, reduce, stock, structure, text, trees
+from mlpack.exporters.sklearn import (
+    combine,
+    linear,
+    prepare,
+    reduce,
+    shape,
+    stock,
+    structure,
+    text,
+    trees,
+)
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, describe, join, name_of
@@ -21,10 +31,19 @@ TRANSFORMERS: Transformers = {
     **prepare.TRANSFORMERS,
     **text.TRANSFORMERS,
     **reduce.TRANSFORMERS,
+    **shape.TRANSFORMERS,
 }
-MODELS: Models = {**structure.MODELS, **linear.MODELS, **trees.MODELS, **stock.MODELS}
+MODELS: Models = {
+    **stock.MODELS,
+    **structure.MODELS,
+    **linear.MODELS,
+    **trees.MODELS,
+    **combine.MODELS,
+}
 
-CONTAINERS = frozenset(structure.TRANSFORMERS) | frozenset(structure.MODELS)
+CONTAINERS = (
+    frozenset(structure.TRANSFORMERS) | frozenset(structure.MODELS) | frozenset(combine.MODELS)
+)
 
 
 @dataclass

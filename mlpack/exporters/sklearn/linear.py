@@ -92,6 +92,7 @@ def _regressor(
 MODELS: Models = {
     "LogisticRegression": _logistic,
     "LogisticRegressionCV": _logistic,
+    "LinearDiscriminantAnalysis": _logistic,
     "SGDClassifier": _sgd_classifier,
     "Perceptron": _classifier,
     "RidgeClassifier": _classifier,
