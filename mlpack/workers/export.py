@@ -152,7 +152,7 @@ def _try(
             raise NotExportableError(
                 type(pipeline).__name__, "no exporter knows the framework that it comes from"
             )
-        return exporter.export(pipeline, signature), None
+        return _graph(exporter, pipeline, signature), None
     except NotExportableError as error:
         if wanted == "onnx":
             raise ProofError(
@@ -161,6 +161,29 @@ def _try(
             ) from error
         step = Step(path=error.path, form="python", reason=error.reason)
         return _as_python(project, (step,)), str(error)
+
+
+def _graph(exporter: Exporter, pipeline: Any, signature: contract.Signature) -> Exported:
+    """A graph that ONNX Runtime loads. What goes wrong on the way is a reason, not an end.
+
+    Raises:
+        NotExportableError: there is none.
+    """
+    try:
+        exported = exporter.export(pipeline, signature)
+        if exported.encoding is not None:
+            OnnxEngine(exported.model, exported.encoding, signature)
+    except NotExportableError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A converter met something that it does not know, or ONNX Runtime has no kernel for it.
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise NotExportableError(
+            type(pipeline).__name__, f"making its graph failed: {type(error).__name__}: {first}"
+        ) from error
+    return exported
 
 
 def _as_python(project: Project, steps: tuple[Step, ...]) -> Exported:

@@ -15,11 +15,12 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from mlpack import inspection
 from mlpack.errors import InputError, ProofError
-from mlpack.export import Parity
+from mlpack.export import Exported, Parity
 from mlpack.files import sha256_file
+from mlpack.ports import NotExportableError
 from mlpack.runtime import contract
 from mlpack.training.usercode import importable
-from mlpack.workers.export import Result, work
+from mlpack.workers.export import Result, _graph, work
 
 
 class Out:
@@ -293,3 +294,33 @@ def test_the_same_project_gives_the_same_bytes(tmp_path):
         {path.name: path.read_bytes() for path in Out(folder).folder.iterdir()} for _ in range(2)
     ]
     assert files[0] == files[1]
+
+
+class Stumbling:
+    """An exporter that meets what it does not know, or makes what cannot be loaded."""
+
+    name = "stumbling"
+
+    def __init__(self, made):
+        self.made = made
+
+    def accepts(self, pipeline):
+        return True
+
+    def export(self, pipeline, signature):
+        if isinstance(self.made, Exception):
+            raise self.made
+        return self.made
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ValueError("no such thing\nand more"),
+        Exported(form="onnx", model=b"no graph", encoding=contract.Encoding(), steps=()),
+    ],
+)
+def test_a_converter_that_stumbles_is_a_reason_and_no_end(made):
+    signature = contract.Signature(task="regression", columns=(), outputs=())
+    with pytest.raises(NotExportableError, match="making its graph failed"):
+        _graph(Stumbling(made), object(), signature)
