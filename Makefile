@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Processes start several times slower where they may not keep their bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint unit e2e bench clean
+.PHONY: demo test lint unit e2e coverage bench clean
 
 # The main job on a real example, ending with a prediction over HTTP.
 demo:
@@ -34,6 +34,10 @@ unit: $(READY)
 
 e2e: $(READY)
 	$(BIN)/python -m pytest e2e
+
+# Which estimators and options export: every case, and docs/coverage.md made from the run.
+coverage: $(READY)
+	$(BIN)/python coverage/run.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
