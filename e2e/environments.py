@@ -30,6 +30,7 @@ def run(*argv, cwd=None, env=None, code=0, timeout=600, stdin=None):
     """Run a command that must end with `code`; what it wrote."""
     # Processes start several times slower where they may not keep their bytecode.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     done = subprocess.run(
         [str(word) for word in argv],
         cwd=cwd,
@@ -54,12 +55,12 @@ class Environment:
         self.folder = folder
         self.bin = folder / "bin"
         self.python = self.bin / "python"
-        run("uv", "venv", "--quiet", "--python", sys.executable, folder, env=_uv())
+        run("uv", "venv", "--quiet", "--python", sys.executable, folder)
 
     def install(self, *arguments, cwd=None):
         """``uv pip install`` into it."""
         command = ("uv", "pip", "install", "--quiet", "--python", self.python)
-        return run(*command, *arguments, cwd=cwd, env=_uv())
+        return run(*command, *arguments, cwd=cwd)
 
     def run(self, program, *arguments, cwd=None, env=None, code=0):
         """Run one of its programs."""
@@ -70,11 +71,6 @@ class Environment:
     def mlpack(self, *arguments, cwd, env=None, code=0):
         """Run mlpack in a project."""
         return self.run("mlpack", *arguments, cwd=cwd, env=env, code=code)
-
-
-def _uv():
-    here = Path(sys.executable).parent
-    return {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
 
 
 def with_mlpack(folder: Path) -> Environment:

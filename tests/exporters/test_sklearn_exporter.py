@@ -32,12 +32,17 @@ from sklearn.ensemble import (
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
+    PoissonRegressor,
+    RANSACRegressor,
     Ridge,
     RidgeClassifier,
     SGDClassifier,
+    TweedieRegressor,
 )
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -61,6 +66,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import SVC, SVR, NuSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlpack.exporters.sklearn import SklearnExporter
@@ -309,6 +315,86 @@ def test_an_indicator_beside_the_filled_columns():
     union = FeatureUnion([("fill", SimpleImputer()), ("absent", MissingIndicator())])
     pipeline = make_pipeline(union, LogisticRegression(max_iter=3000))
     assert_equal(pipeline.fit(frame, PENGUINS.species), frame)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly", "sigmoid"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_support_vectors_vote_as_libsvm_does(kernel, classes):
+    data = PENGUINS if classes == 3 else PENGUINS[PENGUINS.species != "Gentoo"]
+    frame = data[NUMBERS].reset_index(drop=True)
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), SVC(kernel=kernel))
+    assert_equal(pipeline.fit(frame, data.species), frame)
+
+
+MORE = {
+    "NuSVC": NuSVC(nu=0.2),
+    "one sigmoid a class": SGDClassifier(loss="log_loss", random_state=0),
+    "nystroem": make_pipeline(
+        Nystroem(n_components=20, random_state=0), LogisticRegression(max_iter=3000)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_more_classifiers_are_exact(name):
+    frame = PENGUINS[NUMBERS]
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), MORE[name])
+    assert_equal(pipeline.fit(frame, PENGUINS.species), frame)
+
+
+MORE_REGRESSORS = {
+    "SVR": SVR(),
+    "kernel ridge": KernelRidge(kernel="rbf"),
+    "poisson": PoissonRegressor(),
+    "tweedie": TweedieRegressor(power=1.5),
+    "ransac": RANSACRegressor(random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", MORE_REGRESSORS)
+def test_more_regressors_are_exact(name):
+    data = PENGUINS.dropna(subset=["body_mass_g"]).reset_index(drop=True)
+    frame = data[NUMBERS]
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), MORE_REGRESSORS[name])
+    assert_equal(pipeline.fit(frame, data.body_mass_g), frame)
+
+
+def test_trees_with_several_outputs():
+    data = PENGUINS.dropna(subset=["body_mass_g"]).reset_index(drop=True)
+    frame = data[NUMBERS]
+    pipeline = make_pipeline(SimpleImputer(), RandomForestRegressor(8, random_state=0))
+    _, exported = assert_equal(pipeline.fit(frame, data[["body_mass_g", "year"]]), frame)
+    assert exported.form == "onnx"
+
+
+def test_weights_of_columns_and_unions():
+    frame = PENGUINS[NUMBERS + STRINGS]
+    union = FeatureUnion(
+        [("a", SimpleImputer()), ("b", SimpleImputer(strategy="median"))],
+        transformer_weights={"b": 0.3},
+    )
+    weighed = ColumnTransformer(
+        [("n", union, NUMBERS), ("s", OneHotEncoder(handle_unknown="ignore"), STRINGS)],
+        transformer_weights={"n": 0.01, "s": 2.5},
+    )
+    pipeline = make_pipeline(weighed, LogisticRegression(max_iter=3000))
+    assert_equal(pipeline.fit(frame, PENGUINS.species), frame)
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=["one-hot", "ordinal"])
+def test_encoders_that_raise_for_everything_new_refuse_it(encoder):
+    frame = PENGUINS[["island"]]
+    pipeline = make_pipeline(encoder, LogisticRegression()).fit(frame, PENGUINS.species)
+    report, exported = assert_equal(pipeline, frame)
+    assert exported.encoding.codes[0].refuse_unknown
+    assert sum(check.refused for check in report.checks) > 10
+
+
+def test_booleans_as_categories_know_a_missing_one():
+    frame = PENGUINS[["island"]].assign(heavy=PENGUINS.body_mass_g > 4000)
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    pipeline = make_pipeline(encoder, LogisticRegression()).fit(frame, PENGUINS.species)
+    assert_equal(pipeline, frame)
 
 
 def members():

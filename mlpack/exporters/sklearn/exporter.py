@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from mlpack.export import Exported, Step
 from mlpack.exporters.sklearn import (
     combine,
+    kernels,
     linear,
     prepare,
     reduce,
@@ -32,6 +33,7 @@ TRANSFORMERS: Transformers = {
     **text.TRANSFORMERS,
     **reduce.TRANSFORMERS,
     **shape.TRANSFORMERS,
+    **kernels.TRANSFORMERS,
 }
 MODELS: Models = {
     **stock.MODELS,
@@ -39,6 +41,7 @@ MODELS: Models = {
     **linear.MODELS,
     **trees.MODELS,
     **combine.MODELS,
+    **kernels.MODELS,
 }
 
 CONTAINERS = (

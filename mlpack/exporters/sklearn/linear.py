@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
+from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe, join
 from mlpack.ports import NotExportableError
 
 
@@ -46,12 +46,18 @@ def _logistic(
     if width == 1:
         probabilities = two_sided(graph.node("Sigmoid", [decision]), context)
     elif _one_versus_rest(step):
-        each = graph.node("Sigmoid", [decision])
-        axis = graph.constant(np.array([1], np.int64))
-        probabilities = graph.divide(each, graph.node("ReduceSum", [each, axis], keepdims=1))
+        probabilities = _shares_of_rest(decision, context)
     else:
         probabilities = graph.node("Softmax", [decision], axis=1)
     return Outputs(label=_label(decision, width, context), probabilities=probabilities)
+
+
+def _shares_of_rest(decision: str, context: Context) -> str:
+    """One sigmoid a class, brought to a sum of one: ``_predict_proba_lr``."""
+    graph = context.graph
+    each = graph.node("Sigmoid", [decision])
+    axis = graph.constant(np.array([1], np.int64))
+    return graph.divide(each, graph.node("ReduceSum", [each, axis], keepdims=1))
 
 
 def _one_versus_rest(step: Any) -> bool:
@@ -66,11 +72,13 @@ def _sgd_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     if step.loss == "log_loss":
-        if len(step.classes_) > 2:
-            raise NotExportableError(
-                path, f"{describe(step, 'loss')} with more than two classes has no exact graph yet"
-            )
-        return _logistic(path, step, features, context, walk)
+        if len(step.classes_) == 2:
+            return _logistic(path, step, features, context, walk)
+        decision = _decision(path, step, features, context)
+        return Outputs(
+            label=_label(decision, len(step.classes_), context),
+            probabilities=_shares_of_rest(decision, context),
+        )
     if step.loss == "modified_huber":
         raise NotExportableError(path, f"{describe(step, 'loss')} has no exact graph yet")
     return _classifier(path, step, features, context, walk)
@@ -89,12 +97,34 @@ def _regressor(
     return Outputs(value=_decision(path, step, features, context))
 
 
+def _log_link(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
+) -> Outputs:
+    decision = _decision(path, step, features, context)
+    if getattr(step, "link", "log") == "identity" or (
+        getattr(step, "link", "log") == "auto" and step.power <= 0
+    ):
+        return Outputs(value=decision)
+    return Outputs(value=context.graph.node("Exp", [decision]))
+
+
+def _consensus(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    return walk.predict(join(path, "estimator"), step.estimator_, features, context)
+
+
 MODELS: Models = {
     "LogisticRegression": _logistic,
     "LogisticRegressionCV": _logistic,
     "LinearDiscriminantAnalysis": _logistic,
     "SGDClassifier": _sgd_classifier,
     "Perceptron": _classifier,
+    "PassiveAggressiveClassifier": _classifier,
+    "PoissonRegressor": _log_link,
+    "GammaRegressor": _log_link,
+    "TweedieRegressor": _log_link,
+    "RANSACRegressor": _consensus,
     "RidgeClassifier": _classifier,
     "RidgeClassifierCV": _classifier,
     "LinearSVC": _classifier,
@@ -105,11 +135,23 @@ MODELS: Models = {
             "ElasticNet",
             "ElasticNetCV",
             "HuberRegressor",
+            "Lars",
+            "LarsCV",
             "Lasso",
             "LassoCV",
             "LassoLars",
+            "LassoLarsCV",
+            "LassoLarsIC",
             "LinearRegression",
             "LinearSVR",
+            "MultiTaskElasticNet",
+            "MultiTaskElasticNetCV",
+            "MultiTaskLasso",
+            "MultiTaskLassoCV",
+            "OrthogonalMatchingPursuit",
+            "OrthogonalMatchingPursuitCV",
+            "PassiveAggressiveRegressor",
+            "QuantileRegressor",
             "Ridge",
             "RidgeCV",
             "SGDRegressor",

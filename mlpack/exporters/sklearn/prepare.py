@@ -233,7 +233,7 @@ def _table(step: Any, features: tuple[Feature, ...], index: int, context: Contex
         if not hasattr(step, "feature_names_in_"):
             part = part.to_numpy(dtype=object if column.dtype == object else None)
         rows.append(_ask(step, part, values[row], feature, context))
-    width = max((len(row) for row in rows if row is not None), default=0)
+    width = sum(_widths(step, len(features)))
     return np.array([np.zeros(width) if row is None else row for row in rows]).reshape(-1, width)
 
 
@@ -267,7 +267,8 @@ def _column(values: list[Any], categories: Array) -> pd.Series[Any]:
     if categories.dtype.kind == "b":
         stranger = not bool(categories[0])
         return pd.Series(
-            [stranger if v is UNKNOWN else stranger if _missing(v) else v for v in values]
+            [stranger if v is UNKNOWN else np.nan if _missing(v) else v for v in values],
+            dtype=object,
         )
     stranger = "\x00another value"
     return pd.Series(

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe, name_of
+from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
 from mlpack.plugins import load
 from mlpack.ports import NotExportableError
 
@@ -34,8 +34,6 @@ def _classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
     graph = context.graph
-    if name_of(step) == "SVC" and not step.probability:
-        raise NotExportableError(path, "SVC without probability=True has no exact graph yet")
     matrix = context.matrix(features, path)
     context.refusals.append(graph.not_finite(matrix))
     label, scores = _convert(path, _numbered(step), matrix, len(features), context)[:2]
@@ -72,11 +70,8 @@ MODELS: Models = {
             "MLPClassifier",
             "MultinomialNB",
             "QuadraticDiscriminantAnalysis",
-            "SVC",
         ),
         _classifier,
     ),
-    **dict.fromkeys(
-        ("KNeighborsRegressor", "MLPRegressor", "NuSVR", "PLSRegression", "SVR"), _regressor
-    ),
+    **dict.fromkeys(("KNeighborsRegressor", "MLPRegressor", "PLSRegression"), _regressor),
 }

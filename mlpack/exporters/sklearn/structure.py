@@ -11,6 +11,7 @@ from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, 
 from mlpack.ports import NotExportableError
 
 PASSTHROUGH = (None, "passthrough")
+SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 
 def _pipeline_transform(
@@ -42,29 +43,35 @@ def _columns(
         indices = step._transformer_to_input_indices.get(name, ())  # noqa: SLF001
         if len(indices) == 0 or (isinstance(inner, str) and inner == "drop"):
             continue
-        if name in weights:
-            raise NotExportableError(
-                join(path, name), "transformer_weights is not exported: leave it out"
-            )
         chosen = tuple(features[index] for index in indices)
-        if isinstance(inner, str) and inner == "passthrough":
-            made.extend(chosen)
-        else:
-            made.extend(walk.transform(join(path, name), inner, chosen, context))
+        if not (isinstance(inner, str) and inner == "passthrough"):
+            chosen = walk.transform(join(path, name), inner, chosen, context)
+        made.extend(_weighed(path, chosen, weights.get(name), context))
     return tuple(made)
+
+
+def _weighed(
+    path: str, features: tuple[Feature, ...], weight: float | None, context: Context
+) -> tuple[Feature, ...]:
+    if weight is None:
+        return features
+    graph = context.graph
+    product = graph.multiply(context.matrix(features, path), graph.constant(np.float64(weight)))
+    return context.made(product, [feature.name for feature in features])
 
 
 def _union(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> tuple[Feature, ...]:
-    if step.transformer_weights:
-        raise NotExportableError(path, "transformer_weights is not exported: leave it out")
+    weights = step.transformer_weights or {}
     made: list[Feature] = []
     for name, inner in step.transformer_list:
-        if inner in PASSTHROUGH:
-            made.extend(features)
-        elif inner != "drop":
-            made.extend(walk.transform(join(path, name), inner, features, context))
+        if inner == "drop":
+            continue
+        part = features
+        if inner not in PASSTHROUGH:
+            part = walk.transform(join(path, name), inner, features, context)
+        made.extend(_weighed(path, part, weights.get(name), context))
     return tuple(made)
 
 
@@ -113,12 +120,10 @@ TRANSFORMERS: Transformers = {
     "Pipeline": _pipeline_transform,
     "ColumnTransformer": _columns,
     "FeatureUnion": _union,
-    "GridSearchCV": _search_transform,
-    "RandomizedSearchCV": _search_transform,
+    **dict.fromkeys(SEARCHES, _search_transform),
 }
 MODELS: Models = {
     "Pipeline": _pipeline_predict,
-    "GridSearchCV": _search_predict,
-    "RandomizedSearchCV": _search_predict,
+    **dict.fromkeys(SEARCHES, _search_predict),
     "TransformedTargetRegressor": _transformed_target,
 }

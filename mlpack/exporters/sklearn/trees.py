@@ -114,14 +114,12 @@ def _classify(
 def _tree_regressor(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
-    _one_output(path, step)
     return _regress(path, [step], features, context, takes_nan=_takes_nan(step))
 
 
 def _forest_regressor(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
-    _one_output(path, step)
     members = list(step.estimators_)
     return _regress(path, members, features, context, takes_nan=_takes_nan(members[0]))
 
@@ -136,9 +134,9 @@ def _regress(
 ) -> Outputs:
     trees = [_sklearn_tree(member) for member in members]
     matrix = _float32_matrix(path, features, trees, context, allow_nan=takes_nan)
-    ensemble = Ensemble(targets=1)
+    ensemble = Ensemble(targets=members[0].n_outputs_)
     for tree, member in zip(trees, members, strict=True):
-        ensemble.add(tree, np.asarray(member.tree_.value[:, 0, :1], np.float64))
+        ensemble.add(tree, np.asarray(member.tree_.value[:, :, 0], np.float64))
     total = ensemble.node(matrix, context)
     if len(members) > 1:
         total = context.graph.divide(total, context.graph.constant(np.float64(len(members))))
