@@ -118,5 +118,5 @@ def _row(result: Result) -> str:
     difference = "" if result.largest is None else f"{result.largest:.1g}"
     rows = "" if not result.rows else f"{result.rows} ({result.refused})"
     cells = (f"`{result.what}`" if "`" not in result.what else result.what,)
-    cells += (VERDICTS[result.verdict], difference, rows, result.reason)
+    cells += (VERDICTS[result.verdict], difference, rows, result.reason.replace("<", "&lt;"))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -51,7 +51,7 @@ def _case(name, what, build, target="late"):
 
 H, HR = HistGradientBoostingClassifier, HistGradientBoostingRegressor
 G, GR = GradientBoostingClassifier, GradientBoostingRegressor
-CODES = [0, 1, 2, 3]
+CODES = [0, 1, 2]
 
 CASES = (
     _case("gradient", "GradientBoostingClassifier()", lambda: model(_gradient(G))),
@@ -128,7 +128,7 @@ CASES = (
     _case(
         "hist-categories-mask",
         "HistGradientBoostingClassifier(categorical_features=a mask)",
-        lambda: _coded(_hist(H, categorical_features=[i < 4 for i in range(16)])),
+        lambda: _coded(_hist(H, categorical_features=[i < 3 for i in range(12)])),
     ),
     _case(
         "hist-categories-names",
@@ -143,7 +143,7 @@ CASES = (
     _case(
         "hist-constraints",
         "HistGradientBoostingClassifier(monotonic_cst=..., interaction_cst='pairwise')",
-        lambda: gaps(_hist(H, monotonic_cst=[0] * 4 + [1] + [0] * 11, interaction_cst="pairwise")),
+        lambda: gaps(_hist(H, monotonic_cst=[0] * 3 + [1] + [0] * 8, interaction_cst="pairwise")),
     ),
     _case(
         "hist-number",

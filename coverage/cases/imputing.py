@@ -14,7 +14,10 @@ from cases.case import Case
 from cases.data import INTEGERS
 from cases.parts import categories, logistic, numbers
 
-HOT = OneHotEncoder(handle_unknown="ignore")
+
+def _hot() -> OneHotEncoder:
+    return OneHotEncoder(handle_unknown="ignore")
+
 
 CASES = (
     Case(
@@ -70,22 +73,22 @@ CASES = (
     Case(
         "imputing/strings-most-frequent",
         'SimpleImputer(strategy="most_frequent") on strings',
-        lambda: categories(SimpleImputer(strategy="most_frequent"), HOT),
+        lambda: categories(SimpleImputer(strategy="most_frequent"), _hot()),
     ),
     Case(
         "imputing/strings-constant",
         'SimpleImputer(strategy="constant", fill_value="missing") on strings',
-        lambda: categories(SimpleImputer(strategy="constant", fill_value="missing"), HOT),
+        lambda: categories(SimpleImputer(strategy="constant", fill_value="missing"), _hot()),
     ),
     Case(
         "imputing/strings-default",
         'SimpleImputer(strategy="constant") on strings',
-        lambda: categories(SimpleImputer(strategy="constant"), HOT),
+        lambda: categories(SimpleImputer(strategy="constant"), _hot()),
     ),
     Case(
         "imputing/strings-indicator",
         'SimpleImputer(strategy="most_frequent", add_indicator=True) on strings, then one-hot',
-        lambda: categories(SimpleImputer(strategy="most_frequent", add_indicator=True), HOT),
+        lambda: categories(SimpleImputer(strategy="most_frequent", add_indicator=True), _hot()),
     ),
     Case(
         "imputing/integers",
@@ -95,7 +98,9 @@ CASES = (
     Case(
         "imputing/integers-most-frequent",
         'SimpleImputer(strategy="most_frequent") on integers, then one-hot',
-        lambda: categories(SimpleImputer(strategy="most_frequent"), HOT, columns=["month", "hour"]),
+        lambda: categories(
+            SimpleImputer(strategy="most_frequent"), _hot(), columns=["month", "hour"]
+        ),
     ),
     Case(
         "imputing/neighbours",

@@ -117,7 +117,7 @@ CASES = (
     _xgboost(
         "categories",
         "XGBClassifier(enable_categorical=True, feature_types=...)",
-        lambda: _coded_plus(_xgb(enable_categorical=True, feature_types=["c"] * 4 + ["q"] * 12)),
+        lambda: _coded_plus(_xgb(enable_categorical=True, feature_types=["c"] * 3 + ["q"] * 9)),
     ),
     _xgboost(
         "forest",
@@ -177,7 +177,7 @@ CASES = (
     _lightgbm(
         "categories",
         "LGBMClassifier(categorical_feature=[...])",
-        lambda: _coded_plus(_lgbm(categorical_feature=[0, 1, 2, 3])),
+        lambda: _coded_plus(_lgbm(categorical_feature=[0, 1, 2])),
     ),
     _lightgbm(
         "names",

@@ -24,7 +24,7 @@ from cases.case import Case
 from cases.data import INTEGERS
 from cases.parts import filled, logistic, numbers
 
-POSITIVE = ["temp", "humid", "pressure", "visib"]
+POSITIVE = ["temp", "humid", "pressure"]
 
 
 def _bins(**options: object) -> KBinsDiscretizer:

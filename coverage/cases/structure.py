@@ -29,7 +29,10 @@ CATEGORIES = ["carrier", "origin"]
 
 def _columns(*parts, last=None, **options):
     return Pipeline(
-        [("columns", ColumnTransformer(list(parts), **options)), ("model", logistic() if last is None else last)]
+        [
+            ("columns", ColumnTransformer(list(parts), **options)),
+            ("model", logistic() if last is None else last),
+        ]
     )
 
 
@@ -73,7 +76,7 @@ def _nested():
     inner = ColumnTransformer(
         [
             ("scale", scaled(), ["dep_delay", "temp"]),
-            ("range", make_pipeline(SimpleImputer(), MinMaxScaler()), ["humid", "visib"]),
+            ("range", make_pipeline(SimpleImputer(), MinMaxScaler()), ["humid", "pressure"]),
         ],
         remainder=SimpleImputer(),
     )
@@ -146,7 +149,7 @@ CASES = (
         "slices",
         "ColumnTransformer, columns by a slice of names",
         lambda: _columns(
-            ("numbers", scaled(), slice("dep_delay", "seats")),
+            ("numbers", scaled(), slice("dep_delay", "year_built")),
             ("categories", hot(), slice("carrier", "origin")),
         ),
     ),
