@@ -43,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(answer).encode())
 
 if sys.argv[1] == "serve":
-    http.server.HTTPServer((sys.argv[3], 8080), Handler).serve_forever()
+    http.server.HTTPServer((os.environ["MLPACK_HOST"], 8080), Handler).serve_forever()
 """
 
 
