@@ -141,7 +141,8 @@ def _categories(
 def _answers(pipeline: Any, frame: pd.DataFrame) -> dict[str, Any]:
     """Task, labels and outputs, as keyword arguments of Signature."""
     classes = getattr(pipeline, "classes_", None)
-    if classes is not None:
+    # CatBoost gives a regressor an empty list of classes.
+    if classes is not None and len(classes):
         return _classes(pipeline, classes)
     if not hasattr(pipeline, "predict"):
         raise InputError(

@@ -44,6 +44,9 @@ MODELS: Models = {
     **kernels.MODELS,
 }
 
+LIBRARIES = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"})
+"""What is nobody's own code."""
+
 CONTAINERS = (
     frozenset(structure.TRANSFORMERS) | frozenset(structure.MODELS) | frozenset(combine.MODELS)
 )
@@ -81,7 +84,7 @@ class _Walker:
     @staticmethod
     def _unknown(step: Any) -> str:
         module = type(step).__module__
-        if module.split(".")[0] == "sklearn":
+        if module.split(".")[0] in LIBRARIES:
             return f"{type(step).__name__} has no exact graph yet"
         return (
             f"{type(step).__name__} is code of your own ({module}): it can only run as Python; "

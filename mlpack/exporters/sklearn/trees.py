@@ -178,13 +178,13 @@ def _gradient_start(path: str, step: Any, scores: int) -> Array:
 def _gradient_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
-    if step.loss != "log_loss":
-        raise NotExportableError(path, f"{describe(step, 'loss')}: only log_loss is exported")
     raw, scores = _gradient_raw(path, step, features, context)
     graph = context.graph
     if scores > 1:
         return Outputs(label=graph.argmax(raw), probabilities=graph.node("Softmax", [raw], axis=1))
     above = graph.node("GreaterOrEqual", [raw, graph.constant(np.float64(0))])
+    if step.loss == "exponential":
+        raw = graph.multiply(raw, graph.constant(np.float64(2)))
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),
         probabilities=two_sided(graph.node("Sigmoid", [raw]), context),
