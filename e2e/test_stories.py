@@ -175,7 +175,7 @@ def test_the_image_through_a_registry_with_a_password(story, registry, engine, t
     """Pushed, pulled, and run as nobody, read-only, without capabilities."""
     config = story.project / "config" / "production.toml"
     config.write_text(
-        f'[deploy]\ntarget = "registry"\nrepository = "{registry.host}/team/{story.name}"\n'
+        f'[deploy]\ntarget = "registry"\nrepository = "{registry.host}/stories/{story.name}"\n'
         'channel = "production"\n'
     )
     password = registry.environment()
@@ -187,7 +187,7 @@ def test_the_image_through_a_registry_with_a_password(story, registry, engine, t
     digest = deployed.stdout.strip()
     assert digest == story.build["artifacts"]["image"]["digest"]
     login = {"username": registry.username, "password": registry.password}
-    repository = f"{registry.host}/team/{story.name}"
+    repository = f"{registry.host}/stories/{story.name}"
     engine.images.pull(f"{repository}@{digest}", auth_config=login)
     port = free_port()
     container = engine.containers.run(
