@@ -82,6 +82,8 @@ def serve(session: Session, rows: Sequence[Row]) -> Outcomes:
 def _outcomes(predictions: Predictions) -> Outcomes:
     numbers = predictions.values if predictions.values is not None else predictions.probabilities
     refused = predictions.refused
+    if numbers is not None and len(numbers) != predictions.rows:
+        numbers = None  # answers that belong to no row: the comparison finds them missing
     if numbers is not None:
         refused = refused | ~np.isfinite(numbers).all(axis=1)
     return Outcomes(
@@ -103,10 +105,10 @@ def compare(
     elif (original.labels is None) != (served.labels is None):
         outcome_wrong = np.ones(len(batch.rows), bool)
     distance = np.zeros(len(batch.rows))
-    if original.numbers is not None and served.numbers is not None:
-        distance = _distance(original.numbers, served.numbers, signature) * both
-    elif (original.numbers is None) != (served.numbers is None):
+    if _shape(original.numbers) != _shape(served.numbers):
         outcome_wrong = np.ones(len(batch.rows), bool)
+    elif original.numbers is not None and served.numbers is not None:
+        distance = _distance(original.numbers, served.numbers, signature) * both
     beyond = distance > tolerance
     check = Check(
         name=batch.name,
@@ -129,6 +131,10 @@ def compare(
         for row in order
     ]
     return check, rows
+
+
+def _shape(numbers: Array | None) -> tuple[int, ...] | None:
+    return None if numbers is None else numbers.shape
 
 
 def _distance(original: Array, served: Array, signature: Signature) -> Array:

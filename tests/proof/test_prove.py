@@ -180,6 +180,20 @@ def test_a_wrong_encoding_is_caught():
     assert not check(LINEAR, encoding=swapped)[0].equal
 
 
+def test_answers_of_another_shape_are_wrong_and_no_crash():
+    def lose_a_class(graph):
+        output = next(each for each in graph.output if each.name == "probabilities")
+        last = next(each for each in graph.node if "probabilities" in each.output)
+        flat = helper.make_node("Reshape", [last.input[0], "flat"], ["probabilities"])
+        graph.node.remove(last)
+        graph.node.append(flat)
+        graph.initializer.append(numpy_helper.from_array(np.array([-1, 1]), "flat"))
+        output.type.tensor_type.shape.dim[1].dim_value = 1
+
+    report, _ = check(LINEAR, lose_a_class)
+    assert all(each.outcomes_wrong == each.rows for each in report.checks)
+
+
 def test_the_report_has_figures_and_no_rows():
     report, _ = check(LINEAR)
     names = [each.name for each in report.checks]
