@@ -16,15 +16,9 @@ import docker
 import httpx
 import pytest
 from docker.errors import DockerException
+from environments import missing
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def missing(sentence: str) -> None:
-    """Skip the test, or fail it where every real part is required."""
-    if os.environ.get("MLPACK_REQUIRE_ALL") == "1":
-        pytest.fail(sentence, pytrace=False)
-    pytest.skip(sentence)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import missing
+from environments import missing
 from refusals import (
     INTERRUPTED,
     NAME,
