@@ -3,7 +3,7 @@
 
 Each case runs in a process of its own, one at a time, with a limit of time and memory. The whole
 run writes ``coverage/results.json`` and, from it, ``docs/coverage.md``; with ``--only`` the
-results of the named cases are replaced and the others kept.
+results of the named cases are replaced and the others kept. ``--try`` only tells.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def main():
     """Run, tell, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", default=[], metavar="GROUP|ID")
+    parser.add_argument("--try", dest="tried", action="store_true", help="write nothing")
     parser.add_argument("--document", action="store_true", help="write the document only")
     arguments = parser.parse_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
@@ -112,14 +113,16 @@ def main():
     counts = Counter()
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
-        if not arguments.only:
+        if not arguments.only and not arguments.tried:
             RESULTS.unlink(missing_ok=True)
         for number, case in enumerate(wanted, start=1):
             result = judged(context, case)
-            report.add(RESULTS, result)
+            if not arguments.tried:
+                report.add(RESULTS, result)
             counts[result.verdict] += 1
             print(f"[{number:3}/{len(wanted)}] {report.line(result)}", flush=True)
-    DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+    if not arguments.tried:
+        DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
     print()
     for verdict, count in counts.most_common():
         print(f"{count:4}  {report.VERDICTS[verdict]}")

@@ -9,47 +9,15 @@ import msgspec
 from sklearn.base import BaseEstimator
 
 from mlpack.export import Exported, Step
-from mlpack.exporters.sklearn import (
-    combine,
-    kernels,
-    linear,
-    prepare,
-    reduce,
-    shape,
-    stock,
-    structure,
-    text,
-    trees,
-)
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
-from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, describe, join, name_of
+from mlpack.exporters.sklearn.steps import LIBRARIES, Outputs, describe, join, name_of
+from mlpack.exporters.sklearn.table import MODELS, STOCK, TRANSFORMERS
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Category, Encoding, Signature
 
-TRANSFORMERS: Transformers = {
-    **structure.TRANSFORMERS,
-    **prepare.TRANSFORMERS,
-    **text.TRANSFORMERS,
-    **reduce.TRANSFORMERS,
-    **shape.TRANSFORMERS,
-    **kernels.TRANSFORMERS,
-}
-MODELS: Models = {
-    **stock.MODELS,
-    **structure.MODELS,
-    **linear.MODELS,
-    **trees.MODELS,
-    **combine.MODELS,
-    **kernels.MODELS,
-}
-
-LIBRARIES = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"})
+KNOWN = LIBRARIES | {"sklearn", "imblearn"}
 """What is nobody's own code."""
-
-CONTAINERS = (
-    frozenset(structure.TRANSFORMERS) | frozenset(structure.MODELS) | frozenset(combine.MODELS)
-)
 
 
 @dataclass
@@ -64,8 +32,10 @@ class _Walker:
         converter = TRANSFORMERS.get(name_of(step) or "")
         if converter is None:
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
-        self._note(path, step)
-        return converter(path, step, features, context, self)
+        before = len(self.steps)
+        made = converter(path, step, features, context, self)
+        self._note(path, step, before)
+        return made
 
     def predict(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
@@ -73,18 +43,21 @@ class _Walker:
         converter = MODELS.get(name_of(step) or "")
         if converter is None:
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
-        self._note(path, step)
-        return converter(path, step, features, context, self)
+        before = len(self.steps)
+        outputs = converter(path, step, features, context, self)
+        self._note(path, step, before)
+        return outputs
 
-    def _note(self, path: str, step: Any) -> None:
-        if name_of(step) not in CONTAINERS:
-            how = "skl2onnx" if name_of(step) in stock.MODELS else "mlpack"
+    def _note(self, path: str, step: Any, before: int) -> None:
+        """A step that holds others is told by them."""
+        if len(self.steps) == before:
+            how = "skl2onnx" if name_of(step) in STOCK else "mlpack"
             self.steps.append(Step(path=join(path, describe(step)), form="graph", how=how))
 
     @staticmethod
     def _unknown(step: Any) -> str:
         module = type(step).__module__
-        if module.split(".")[0] in LIBRARIES:
+        if module.split(".")[0] in KNOWN:
             return f"{type(step).__name__} has no exact graph yet"
         return (
             f"{type(step).__name__} is code of your own ({module}): it can only run as Python; "

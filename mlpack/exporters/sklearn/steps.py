@@ -17,11 +17,14 @@ class Outputs:
         label: int64 [rows], an index into the classes.
         probabilities: float64 [rows, classes].
         value: float64 [rows, outputs].
+        scores: what ``decision_function`` of the original says: float64 [rows, scores], one
+            column where it has one number a row.
     """
 
     label: str | None = None
     probabilities: str | None = None
     value: str | None = None
+    scores: str | None = None
 
 
 class Walk(Protocol):
@@ -52,17 +55,24 @@ Transformer = Callable[[str, Any, tuple[Feature, ...], Context, Walk], tuple[Fea
 Model = Callable[[str, Any, tuple[Feature, ...], Context, Walk], Outputs]
 Transformers = Mapping[str, Transformer]
 Models = Mapping[str, Model]
-"""By the name of a class of scikit-learn (`name_of`)."""
+"""By the name of a class, as `name_of` gives it."""
+
+LIBRARIES = frozenset({"xgboost", "lightgbm", "catboost"})
+"""Beside scikit-learn, whose classes are known by their bare names."""
 
 
 def name_of(step: Any) -> str | None:
-    """The name of the step's class, if it is scikit-learn's own: a subclass may do otherwise.
+    """``StandardScaler`` for a class of scikit-learn, ``xgboost.XGBClassifier`` for one of the
+    boosting libraries, None for anybody else's: a subclass may do otherwise.
 
-    By name, so that a converter need not import the part of scikit-learn that it converts: that
-    takes seconds, and the pickle has imported what the pipeline needs.
+    By name, so that a converter need not import the library that it converts: that takes seconds,
+    and the pickle has imported what the pipeline needs.
     """
     kind = type(step)
-    return kind.__name__ if kind.__module__.split(".")[0] == "sklearn" else None
+    library = kind.__module__.split(".")[0]
+    if library == "sklearn":
+        return kind.__name__
+    return f"{library}.{kind.__name__}" if library in LIBRARIES else None
 
 
 def join(path: str, name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE
-from mlpack.exporters.sklearn.steps import Transformers, Walk, describe
+from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
 
 DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
@@ -144,3 +144,4 @@ TRANSFORMERS: Transformers = {
     "TfidfVectorizer": _tfidf_vectorizer,
     "TfidfTransformer": _tfidf_transformer,
 }
+MODELS: Models = {}

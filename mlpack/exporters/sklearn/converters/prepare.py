@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpack.exporters.sklearn.features import UNKNOWN, Affine, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import DOUBLE
-from mlpack.exporters.sklearn.steps import Transformers, Walk, describe, name_of
+from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe, name_of
 from mlpack.ports import NotExportableError
 
 Array = NDArray[Any]
@@ -309,3 +309,4 @@ TRANSFORMERS: Transformers = {
     "TargetEncoder": _encode,
     "FunctionTransformer": _function,
 }
+MODELS: Models = {}

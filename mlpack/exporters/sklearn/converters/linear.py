@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe, join
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
 from mlpack.ports import NotExportableError
 
 
@@ -49,7 +49,9 @@ def _logistic(
         probabilities = _shares_of_rest(decision, context)
     else:
         probabilities = graph.node("Softmax", [decision], axis=1)
-    return Outputs(label=_label(decision, width, context), probabilities=probabilities)
+    return Outputs(
+        label=_label(decision, width, context), probabilities=probabilities, scores=decision
+    )
 
 
 def _shares_of_rest(decision: str, context: Context) -> str:
@@ -78,6 +80,7 @@ def _sgd_classifier(
         return Outputs(
             label=_label(decision, len(step.classes_), context),
             probabilities=_shares_of_rest(decision, context),
+            scores=decision,
         )
     if step.loss == "modified_huber":
         raise NotExportableError(path, f"{describe(step, 'loss')} has no exact graph yet")
@@ -88,7 +91,8 @@ def _classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
     width = np.atleast_2d(step.coef_).shape[0]
-    return Outputs(label=_label(_decision(path, step, features, context), width, context))
+    decision = _decision(path, step, features, context)
+    return Outputs(label=_label(decision, width, context), scores=decision)
 
 
 def _regressor(
@@ -160,3 +164,4 @@ MODELS: Models = {
         _regressor,
     ),
 }
+TRANSFORMERS: Transformers = {}

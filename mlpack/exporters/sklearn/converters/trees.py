@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpack.exporters.sklearn.ensemble import Array, Ensemble, Tree
+from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree
+from mlpack.exporters.sklearn.converters.linear import two_sided
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT, INT64
-from mlpack.exporters.sklearn.linear import two_sided
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
 
 
@@ -267,3 +267,4 @@ MODELS: Models = {
     "HistGradientBoostingClassifier": _hist_classifier,
     "HistGradientBoostingRegressor": _hist_regressor,
 }
+TRANSFORMERS: Transformers = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Walk, describe, join
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
 from mlpack.ports import NotExportableError
 
 
@@ -169,3 +169,4 @@ MODELS: Models = {
     "StackingClassifier": _stacked,
     "StackingRegressor": _stacked,
 }
+TRANSFORMERS: Transformers = {}

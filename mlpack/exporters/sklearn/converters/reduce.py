@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.steps import Transformers, Walk, name_of
+from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, name_of
 
 
 def _select(
@@ -44,3 +44,4 @@ TRANSFORMERS: Transformers = {
     "PCA": _project,
     "TruncatedSVD": _project,
 }
+MODELS: Models = {}

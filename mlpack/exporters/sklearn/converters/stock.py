@@ -19,7 +19,7 @@ from mlpack.ports import NotExportableError
 
 
 def _convert(path: str, step: Any, matrix: str, width: int, context: Context) -> list[str]:
-    convert = load("mlpack.exporters.sklearn.skl2onnx_step:convert")
+    convert = load("mlpack.exporters.sklearn.converters.skl2onnx_step:convert")
     try:
         model = convert(step, width)
     except ValueError as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE
-from mlpack.exporters.sklearn.steps import Transformers, Walk, describe
+from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
 
 
@@ -156,3 +156,4 @@ TRANSFORMERS: Transformers = {
     "MissingIndicator": _indicator,
     "PowerTransformer": _power,
 }
+MODELS: Models = {}

@@ -1,0 +1,1 @@
+"""One file per family of estimators; `TRANSFORMERS` and `MODELS` name what each converts."""

@@ -1,0 +1,8 @@
+"""AdaBoost: votes and medians of weighted members."""
+
+from __future__ import annotations
+
+from mlpack.exporters.sklearn.steps import Models, Transformers
+
+TRANSFORMERS: Transformers = {}
+MODELS: Models = {}

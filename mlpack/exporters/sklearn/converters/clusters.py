@@ -1,0 +1,8 @@
+"""Clusters, as models and as distances."""
+
+from __future__ import annotations
+
+from mlpack.exporters.sklearn.steps import Models, Transformers
+
+TRANSFORMERS: Transformers = {}
+MODELS: Models = {}

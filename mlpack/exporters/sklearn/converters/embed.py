@@ -1,0 +1,8 @@
+"""Random features and kernel components."""
+
+from __future__ import annotations
+
+from mlpack.exporters.sklearn.steps import Models, Transformers
+
+TRANSFORMERS: Transformers = {}
+MODELS: Models = {}

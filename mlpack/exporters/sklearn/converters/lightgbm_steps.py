@@ -1,0 +1,8 @@
+"""LightGBM: its trees compare and sum in double."""
+
+from __future__ import annotations
+
+from mlpack.exporters.sklearn.steps import Models, Transformers
+
+TRANSFORMERS: Transformers = {}
+MODELS: Models = {}

@@ -1,0 +1,8 @@
+"""Nearest neighbours and nearest centroids, in double."""
+
+from __future__ import annotations
+
+from mlpack.exporters.sklearn.steps import Models, Transformers
+
+TRANSFORMERS: Transformers = {}
+MODELS: Models = {}
