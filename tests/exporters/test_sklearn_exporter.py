@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from palmerpenguins import load_penguins
+from exporting import NUMBERS, PENGUINS, STRINGS, assert_equal, proved
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.decomposition import PCA
@@ -69,37 +67,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, SVR, NuSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.ports import NotExportableError
-from mlpack.proof.prove import prove
-from mlpack.proof.rows import batches
-from mlpack.runtime.onnx_session import OnnxEngine
-from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
-
-PENGUINS = load_penguins()
-NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
-STRINGS = ["island", "sex"]
-EXACT = 1e-12
-
-
-def proved(pipeline, frame, target="y"):
-    """Export a fitted pipeline and prove it; the report, the export and the session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        signature = observe(frame, pipeline, target=target, source="train")
-        exported = SklearnExporter().export(pipeline, signature)
-        session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
-        rows = batches(signature, real_rows(frame), exported.thresholds, exported.encoding)
-        report, worst = prove(pipeline, session, signature, exported, rows)
-    return report, worst, exported
-
-
-def assert_equal(pipeline, frame, tolerance=EXACT):
-    report, worst, exported = proved(pipeline, frame)
-    assert report.equal, worst[:3]
-    assert max(check.largest for check in report.checks) <= tolerance
-    return report, exported
 
 
 def columns(numbers=("fill", "scale"), encoder=None, extra=()):
