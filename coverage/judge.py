@@ -119,7 +119,7 @@ def _judge(case: Case) -> Result:
         [column.name for column in signature.columns if column.type == "string"],
         [column.name for column in signature.columns if column.nullable],
     )
-    every = batches(signature, test, exported.thresholds, exported.encoding)
+    every = batches(signature, test, exported)
     try:
         parity, _ = prove(pipeline, session, signature, exported, every)
     except Exception as error:

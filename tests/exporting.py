@@ -26,7 +26,7 @@ def proved(pipeline, frame, target="y"):
         signature = observe(frame, pipeline, target=target, source="train")
         exported = SklearnExporter().export(pipeline, signature)
         session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
-        rows = batches(signature, real_rows(frame), exported.thresholds, exported.encoding)
+        rows = batches(signature, real_rows(frame), exported)
         report, worst = prove(pipeline, session, signature, exported, rows)
     return report, worst, exported
 

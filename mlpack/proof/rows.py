@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from mlpack.export import Exported
+from mlpack.proof.boundaries import NODES, boundaries, feeder
 from mlpack.runtime.contract import Column, Encoding, Signature
 
 Row = dict[str, Any]
 
 HELD_OUT = 20_000
 BASE = 25
-THRESHOLDS = 6_000
 SHUFFLED = 2_000
 REACH = 6
 
@@ -51,27 +52,29 @@ class Batch:
 def batches(
     signature: Signature,
     real: Sequence[Mapping[str, Any]],
-    thresholds: Mapping[str, Sequence[float]],
-    encoding: Encoding | None,
+    exported: Exported | None,
     *,
     real_name: str = "held-out",
     seed: int = 0,
+    times: int = 1,
 ) -> Iterator[Batch]:
     """All the rows of a proof, kind by kind.
 
     Args:
         signature: the columns.
         real: real rows, held out or from the sample; at least one.
-        thresholds: per raw number column the values at which a tree changes sides.
-        encoding: the encoding of the graph; its categories are all tried.
+        exported: the graph, whose categories are all tried and whose comparisons are met from
+            both sides; None if there is none.
         real_name: what the report calls the real rows.
         seed: of the choice of rows.
+        times: so many times as many rows as the gate asks for.
     """
     chance = random.Random(seed)  # noqa: S311 - a choice of test rows, no secret
     names = [column.name for column in signature.columns]
     rows: list[Row] = [{name: row.get(name) for name in names} for row in real]
-    yield Batch(real_name, tuple(rows[:HELD_OUT]))
-    base = rows if len(rows) <= BASE else chance.sample(rows, BASE)
+    encoding = None if exported is None else exported.encoding
+    yield Batch(real_name, tuple(rows[: HELD_OUT * times]))
+    base = rows if len(rows) <= BASE * times else chance.sample(rows, BASE * times)
     yield Batch("each column missing", tuple(_missing(signature, base)))
     strings = tuple(_strings(signature, base))
     if strings:
@@ -82,10 +85,10 @@ def batches(
     numbers = tuple(_numbers(signature, base))
     if numbers:
         yield Batch("extreme numbers", numbers)
-    around = _around(signature, base, thresholds, chance)
-    if around:
-        yield Batch("around thresholds", tuple(around))
-    yield Batch("columns shuffled", tuple(_shuffled(names, rows, chance)))
+    shuffled = tuple(_shuffled(names, rows, chance, times))
+    if exported is not None and encoding is not None:
+        yield from _around(signature, (*rows, *shuffled), exported.model, encoding, seed, times)
+    yield Batch("columns shuffled", shuffled)
 
 
 def _missing(signature: Signature, base: Sequence[Row]) -> Iterator[Row]:
@@ -146,25 +149,28 @@ def neighbours(value: float) -> tuple[float, ...]:
 
 def _around(
     signature: Signature,
-    base: Sequence[Row],
-    thresholds: Mapping[str, Sequence[float]],
-    chance: random.Random,
-) -> list[Row]:
-    integers = {column.name for column in signature.columns if column.type == "integer"}
-    points: list[tuple[str, float | int]] = []
-    for column, values in sorted(thresholds.items()):
-        for value in values:
-            if column in integers:
-                points += [(column, math.floor(value) + step) for step in (-1, 0, 1, 2)]
-            else:
-                points += [(column, near) for near in neighbours(value)]
-    if len(points) > THRESHOLDS:
-        points = chance.sample(points, THRESHOLDS)
-    return [{**base[i % len(base)], name: value} for i, (name, value) in enumerate(points)]
+    rows: Sequence[Row],
+    model: bytes,
+    encoding: Encoding,
+    seed: int,
+    times: int,
+) -> Iterator[Batch]:
+    """Rows at the comparisons of the graph: on both sides, at a distance, with a value missing."""
+    feed = feeder(signature, encoding)
+    found = boundaries(model, encoding, signature, feed, rows, nodes=NODES * times, seed=seed)
+    for name, some in (
+        ("around thresholds", found.adjacent),
+        ("near thresholds", found.near),
+        ("missing at a threshold", found.missing),
+    ):
+        if some:
+            yield Batch(name, some)
 
 
-def _shuffled(names: Sequence[str], rows: Sequence[Row], chance: random.Random) -> Iterator[Row]:
-    count = min(max(len(rows) * 2, 50), SHUFFLED)
+def _shuffled(
+    names: Sequence[str], rows: Sequence[Row], chance: random.Random, times: int
+) -> Iterator[Row]:
+    count = min(max(len(rows) * 2, 50), SHUFFLED) * times
     pools = {name: [row[name] for row in rows] for name in names}
     for _ in range(count):
         yield {name: chance.choice(pools[name]) for name in names}

@@ -204,7 +204,7 @@ def _proved(
         if exported.encoding is None
         else OnnxEngine(exported.model, exported.encoding, signature)
     )
-    rows = batches(signature, real, exported.thresholds, exported.encoding, real_name=real_name)
+    rows = batches(signature, real, exported, real_name=real_name)
     return prove(pipeline, Session(signature, engine), signature, exported, rows)
 
 

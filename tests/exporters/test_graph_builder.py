@@ -215,8 +215,8 @@ REAL = [
 
 
 def test_the_rows_of_a_proof_are_the_same_each_time_and_try_what_can_break():
-    one = list(batches(SIGNATURE, REAL, {"a": (0.5,), "b": (2.5,)}, None))
-    assert one == list(batches(SIGNATURE, REAL, {"a": (0.5,), "b": (2.5,)}, None))
+    one = list(batches(SIGNATURE, REAL, None))
+    assert one == list(batches(SIGNATURE, REAL, None))
     by_name = {batch.name: batch.rows for batch in one}
     assert by_name["held-out"] == tuple(REAL)
     missing = by_name["each column missing"]
@@ -226,8 +226,5 @@ def test_the_rows_of_a_proof_are_the_same_each_time_and_try_what_can_break():
     numbers = {row["a"] for row in by_name["extreme numbers"]}
     assert {math.inf, -math.inf, 2.0**53, 5e-324} <= numbers
     assert all(type(row["b"]) is int for row in by_name["extreme numbers"])
-    around = by_name["around thresholds"]
-    assert {1, 2, 3, 4} <= {row["b"] for row in around}
-    assert {math.nextafter(0.5, 0), 0.5, math.nextafter(0.5, 1)} <= {row["a"] for row in around}
     odd = {row["t"] for row in by_name["unknown and odd strings"]}
     assert {"", "nan", "X", " x"} <= odd

@@ -54,7 +54,7 @@ def check(pipeline, change=None, encoding=None):
     if encoding is not None:
         exported = replace(exported, encoding=encoding(exported.encoding))
     session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
-    rows = batches(signature, real_rows(FRAME), exported.thresholds, exported.encoding)
+    rows = batches(signature, real_rows(FRAME), exported)
     return prove(pipeline, session, signature, exported, rows)
 
 
