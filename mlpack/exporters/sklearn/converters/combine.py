@@ -6,9 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.converters.answers import (
+    SCORES,
+    SHARES,
+    average,
+    label_of,
+    one_hot,
+    present,
+    response,
+    spread,
+    total,
+)
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import DOUBLE, INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
 from mlpack.ports import NotExportableError
 
 
@@ -23,28 +33,6 @@ def _each(
     ]
 
 
-def _average(tensors: list[str], weights: Any, context: Context) -> str:
-    """The weighted mean, summed in order as numpy does."""
-    graph = context.graph
-    numbers = [1.0] * len(tensors) if weights is None else [float(weight) for weight in weights]
-    total = ""
-    for tensor, weight in zip(tensors, numbers, strict=True):
-        weighed = (
-            tensor
-            if weights is None
-            else graph.multiply(tensor, graph.constant(np.float64(weight)))
-        )
-        total = graph.add(total, weighed) if total else weighed
-    return graph.divide(total, graph.constant(np.float64(sum(numbers))))
-
-
-def _present(path: str, step: Any, tensors: list[str | None], what: str) -> list[str]:
-    found = [tensor for tensor in tensors if tensor is not None]
-    if len(found) != len(tensors):
-        raise NotExportableError(path, f"a member of {describe(step)} answers no {what}")
-    return found
-
-
 def _weights(step: Any) -> Any:
     return getattr(step, "_weights_not_none", step.weights)
 
@@ -55,28 +43,26 @@ def _voting_classifier(
     graph = context.graph
     answers = _each(path, step, features, context, walk)
     if step.voting == "soft":
-        shares = _present(path, step, [each.probabilities for each in answers], "probabilities")
-        mean = _average(shares, _weights(step), context)
+        shares = present(path, step, [each.probabilities for each in answers], "probabilities")
+        mean = average(shares, _weights(step), context)
         return Outputs(label=graph.argmax(mean), probabilities=mean)
-    classes = graph.constant(np.arange(len(step.classes_), dtype=np.int64).reshape(1, -1))
+    labels = present(path, step, [each.label for each in answers], "label")
+    votes = [one_hot(label, len(step.classes_), context) for label in labels]
     weights = _weights(step)
-    total = ""
-    labels = _present(path, step, [each.label for each in answers], "label")
-    for index, label in enumerate(labels):
-        said = graph.node("Equal", [graph.reshape(label, [-1, 1]), classes])
-        vote = graph.cast(said, DOUBLE)
-        if weights is not None:
-            vote = graph.multiply(vote, graph.constant(np.float64(weights[index])))
-        total = graph.add(total, vote) if total else vote
-    return Outputs(label=graph.argmax(total))
+    if weights is not None:
+        votes = [
+            graph.multiply(vote, graph.constant(np.float64(weight)))
+            for vote, weight in zip(votes, weights, strict=True)
+        ]
+    return Outputs(label=graph.argmax(total(votes, context)))
 
 
 def _voting_regressor(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     answers = _each(path, step, features, context, walk)
-    values = _present(path, step, [each.value for each in answers], "value")
-    return Outputs(value=_average(values, _weights(step), context))
+    values = present(path, step, [each.value for each in answers], "value")
+    return Outputs(value=average(values, _weights(step), context))
 
 
 def _bagged(
@@ -93,31 +79,57 @@ def _bagged(
 def _bagging_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
-    if any(len(member.classes_) != len(step.classes_) for member in step.estimators_):
-        raise NotExportableError(path, "a member has not seen every class: use more rows")
     answers = _bagged(path, step, features, context, walk)
-    shares = _present(path, step, [each.probabilities for each in answers], "probabilities")
-    mean = _average(shares, None, context)
-    return Outputs(label=context.graph.argmax(mean), probabilities=mean)
+    mean = average(
+        [
+            _share(path, step, member, answer, context)
+            for member, answer in zip(step.estimators_, answers, strict=True)
+        ],
+        None,
+        context,
+    )
+    scores = [answer.scores for answer in answers if answer.scores is not None]
+    known = [member for member in step.estimators_ if hasattr(member, SCORES)]
+    whole = all(len(member.classes_) == len(step.classes_) for member in known)
+    every = whole and len(known) == len(scores) == len(answers)
+    return Outputs(
+        label=context.graph.argmax(mean),
+        probabilities=mean,
+        scores=average(scores, None, context) if every else None,
+    )
+
+
+def _share(path: str, step: Any, member: Any, answer: Outputs, context: Context) -> str:
+    """What one member adds to each class: its probabilities, or its vote if it has none."""
+    count = len(step.classes_)
+    # The members were fitted to the numbers of the classes; one may not have seen them all.
+    places = [int(place) for place in member.classes_]
+    if hasattr(member, SHARES):
+        shares = present(path, step, [answer.probabilities], "probabilities")[0]
+    else:
+        label = present(path, step, [answer.label], "label")[0]
+        shares = one_hot(label, len(places), context)
+    return spread(shares, places, count, context)
 
 
 def _bagging_regressor(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     answers = _bagged(path, step, features, context, walk)
-    values = _present(path, step, [each.value for each in answers], "value")
-    return Outputs(value=_average(values, None, context))
+    values = present(path, step, [each.value for each in answers], "value")
+    return Outputs(value=average(values, None, context))
 
 
 def _threshold(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
-    """A classifier whose positive class needs a share of its own choice."""
+    """A classifier whose positive class needs a share, or a score, of its own choice."""
     graph = context.graph
-    if step.response_method == "decision_function":
-        raise NotExportableError(path, f"{describe(step, 'response_method')} is not exported")
-    inner = walk.predict(join(path, "estimator"), step.estimator_, features, context)
-    shares = _present(path, step, [inner.probabilities], "probabilities")[0]
+    wanted = (SHARES, SCORES) if step.response_method == "auto" else (step.response_method,)
+    # A fixed threshold may stand on a classifier that was fitted before, and then keeps no own.
+    inner = getattr(step, "estimator_", step.estimator)
+    answer = walk.predict(join(path, "estimator"), inner, features, context)
+    method, said = response(path, inner, answer, wanted)
     classes = list(step.classes_)
     known = getattr(step, "pos_label", None)
     curve = getattr(step, "_curve_scorer", None)
@@ -126,11 +138,15 @@ def _threshold(
     positive = 1 if known is None else classes.index(known)
     threshold = getattr(step, "best_threshold_", None)
     if threshold is None:
-        threshold = 0.5 if step.threshold == "auto" else step.threshold
-    share = graph.columns(shares, [positive])
-    reached = graph.node("GreaterOrEqual", [share, graph.constant(np.float64(threshold))])
-    label = graph.cast(reached if positive else graph.node("Not", [reached]), INT64)
-    return Outputs(label=graph.reshape(label, [-1]), probabilities=shares)
+        usual = 0.5 if method == SHARES else 0.0
+        threshold = usual if step.threshold == "auto" else step.threshold
+    if method == SHARES:
+        said = graph.columns(said, [positive])
+    elif not positive:
+        said = graph.node("Neg", [said])
+    reached = graph.node("GreaterOrEqual", [said, graph.constant(np.float64(threshold))])
+    label = label_of(reached if positive else graph.node("Not", [reached]), context)
+    return Outputs(label=label, probabilities=answer.probabilities, scores=answer.scores)
 
 
 def _stacked(
@@ -141,22 +157,39 @@ def _stacked(
     made: list[Feature] = []
     methods = [method for method in step.stack_method_ if method is not None]
     for name, member, method in zip(names, step.estimators_, methods, strict=True):
-        answer = walk.predict(join(path, name), member, features, context)
-        if method == "predict_proba":
-            shares = _present(path, step, [answer.probabilities], "probabilities")[0]
-            count = len(step.classes_)
-            columns = context.made(shares, [None] * count)
-            # Of two classes the second says all.
-            made.extend(columns[1:] if count == 2 else columns)
-        elif method == "predict" and answer.value is not None:
-            made.extend(context.made(answer.value, [None]))
-        else:
-            raise NotExportableError(
-                join(path, name), f"stacking on {method} of a classifier is not exported"
-            )
+        inner = join(path, name)
+        answer = walk.predict(inner, member, features, context)
+        made.extend(_stacked_columns(inner, step, member, method, answer, context))
     if step.passthrough:
         made.extend(features)
     return walk.predict(join(path, "final"), step.final_estimator_, tuple(made), context)
+
+
+def _stacked_columns(
+    path: str, step: Any, member: Any, method: str, answer: Outputs, context: Context
+) -> tuple[Feature, ...]:
+    """What a member hands to the final estimator."""
+    graph = context.graph
+    if method == "predict":
+        if answer.value is not None:
+            return context.made(answer.value, [None])
+        label = present(path, step, [answer.label], "label")[0]
+        values = np.asarray(member.classes_)
+        if values.dtype.kind not in "iufb":
+            raise NotExportableError(
+                path, "its labels are text: only stacking on numbers is exported"
+            )
+        table = graph.constant(values.astype(np.float64).reshape(-1, 1))
+        return context.made(graph.node("Gather", [table, label], axis=0), [None])
+    said = response(path, member, answer, (method,))[1]
+    count = len(member.classes_)
+    if method == SCORES:
+        pairs = getattr(member, "decision_function_shape", "ovr") == "ovo"
+        several = count * (count - 1) // 2 if pairs else count
+        return context.made(said, [None] * (1 if count == 2 else several))
+    columns = context.made(said, [None] * count)
+    # Of two classes the second says all.
+    return columns[1:] if len(step.classes_) == 2 else columns
 
 
 MODELS: Models = {

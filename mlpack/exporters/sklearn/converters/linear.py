@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.converters.answers import across, shares_of
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import INT64
-from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
-from mlpack.ports import NotExportableError
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
 
 
 def _decision(path: str, step: Any, features: tuple[Feature, ...], context: Context) -> str:
@@ -37,6 +39,17 @@ def two_sided(positive: str, context: Context) -> str:
     return graph.concat([graph.subtract(graph.constant(np.float64(1)), positive), positive])
 
 
+def expit(score: str, context: Context) -> str:
+    """1 / (1 + exp(-x)) as scipy computes it.
+
+    ONNX Runtime's Sigmoid answers zero below -37, where the original still has all its digits:
+    that shows as soon as several such numbers are brought to a sum of one.
+    """
+    graph = context.graph
+    one = graph.constant(np.float64(1))
+    return graph.divide(one, graph.add(one, graph.node("Exp", [graph.node("Neg", [score])])))
+
+
 def _logistic(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
@@ -44,9 +57,12 @@ def _logistic(
     decision = _decision(path, step, features, context)
     graph = context.graph
     if width == 1:
-        probabilities = two_sided(graph.node("Sigmoid", [decision]), context)
+        # Releases before 1.8 could be told to take the softmax of both signs.
+        both = getattr(step, "multi_class", "auto") == "multinomial"
+        score = graph.add(decision, decision) if both else decision
+        probabilities = two_sided(expit(score, context), context)
     elif _one_versus_rest(step):
-        probabilities = _shares_of_rest(decision, context)
+        probabilities = _shares_of_rest(step, decision, width, context)
     else:
         probabilities = graph.node("Softmax", [decision], axis=1)
     return Outputs(
@@ -54,12 +70,23 @@ def _logistic(
     )
 
 
-def _shares_of_rest(decision: str, context: Context) -> str:
+def _shares_of_rest(step: Any, decision: str, width: int, context: Context) -> str:
     """One sigmoid a class, brought to a sum of one: ``_predict_proba_lr``."""
-    graph = context.graph
-    each = graph.node("Sigmoid", [decision])
-    axis = graph.constant(np.array([1], np.int64))
-    return graph.divide(each, graph.node("ReduceSum", [each, axis], keepdims=1))
+    each = expit(decision, context)
+    if _uniform_for_nothing(step):
+        return shares_of(each, width, context, otherwise=1 / width)
+    return context.graph.divide(each, across(each, width, context))
+
+
+def _uniform_for_nothing(step: Any) -> bool:
+    """Whether all classes are alike where each says zero; older releases divide by zero then.
+
+    The very method of the original is asked, with scores so low that it must decide.
+    """
+    lowest = SimpleNamespace(decision_function=lambda _: np.full((1, 3), -1e4))
+    with np.errstate(invalid="ignore"):
+        shares = type(step)._predict_proba_lr(lowest, np.zeros((1, 1)))  # noqa: SLF001
+    return bool(np.isfinite(shares).all())
 
 
 def _one_versus_rest(step: Any) -> bool:
@@ -73,18 +100,28 @@ def _one_versus_rest(step: Any) -> bool:
 def _sgd_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
-    if step.loss == "log_loss":
-        if len(step.classes_) == 2:
-            return _logistic(path, step, features, context, walk)
-        decision = _decision(path, step, features, context)
-        return Outputs(
-            label=_label(decision, len(step.classes_), context),
-            probabilities=_shares_of_rest(decision, context),
-            scores=decision,
-        )
+    answer = _classifier(path, step, features, context, walk)
+    if answer.scores is None or step.loss not in ("log_loss", "modified_huber"):
+        return answer
+    width = np.atleast_2d(step.coef_).shape[0]
     if step.loss == "modified_huber":
-        raise NotExportableError(path, f"{describe(step, 'loss')} has no exact graph yet")
-    return _classifier(path, step, features, context, walk)
+        shares = _huber_shares(answer.scores, width, context)
+    elif width == 1:
+        shares = two_sided(expit(answer.scores, context), context)
+    else:
+        shares = _shares_of_rest(step, answer.scores, width, context)
+    return replace(answer, probabilities=shares)
+
+
+def _huber_shares(decision: str, width: int, context: Context) -> str:
+    """The score within -1 and 1, moved to 0 and 1; all classes are alike where each says zero."""
+    graph = context.graph
+    one = graph.constant(np.float64(1))
+    within = graph.node("Clip", [decision, graph.constant(np.float64(-1)), one])
+    each = graph.divide(graph.add(within, one), graph.constant(np.float64(2)))
+    if width == 1:
+        return two_sided(each, context)
+    return shares_of(each, width, context, otherwise=1 / width)
 
 
 def _classifier(
