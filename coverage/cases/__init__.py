@@ -6,6 +6,7 @@ from cases import (
     bayes,
     boosting,
     calibration,
+    code,
     composite,
     encoding,
     ensembles,
@@ -19,6 +20,7 @@ from cases import (
     structure,
     text,
     trees,
+    types,
     vectors,
 )
 from cases.case import Case
@@ -41,6 +43,8 @@ GROUPS: dict[str, tuple[str, tuple[Case, ...]]] = {
     "outliers": ("Outliers and clusters", outliers.CASES),
     "composite": ("Several targets, chains, transformed targets", composite.CASES),
     "libraries": ("XGBoost, LightGBM, CatBoost", libraries.CASES),
+    "code": ("The user's own code", code.CASES),
+    "types": ("Types of columns", types.CASES),
 }
 """The parts of the list in the order of a pipeline: title and rows."""
 

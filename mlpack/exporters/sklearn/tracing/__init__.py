@@ -1,0 +1,1 @@
+"""Tracing: the user's function is called with stand-ins, and what it does becomes nodes."""

@@ -1,0 +1,62 @@
+"""What a class's own ``__mlpack_export__`` is given to make nodes with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlpack.exporters.sklearn.tracing.arrays import Array
+from mlpack.exporters.sklearn.tracing.elementwise import Traced
+from mlpack.exporters.sklearn.tracing.errors import TraceError
+from mlpack.exporters.sklearn.tracing.tape import stored
+
+
+class AuthorsGraph:
+    """The graph, as an author of a converter sees it.
+
+    Most converters need none of it: numpy on the columns becomes nodes by itself. What numpy has
+    no word for is one operator of ONNX.
+    """
+
+    def __init__(self, columns: Any) -> None:
+        self._tape = columns.tape
+
+    def node(
+        self,
+        operator: str,
+        *inputs: Any,
+        width: int | None = None,
+        dtype: Any = None,
+        **attributes: Any,
+    ) -> Any:
+        """An operator of ONNX (opset 21) on whole matrices.
+
+        Args:
+            operator: its name, such as ``"Sigmoid"``.
+            *inputs: arrays that are traced, two-dimensional, as [rows, columns]; and constants.
+            width: how many columns come out; as many as the first array has, unless told.
+            dtype: their type; the first array's, unless told. Constants have their own.
+            **attributes: the operator's.
+
+        Returns:
+            An array of [rows, width], to go on with in numpy.
+        """
+        arrays = [each for each in inputs if isinstance(each, Array)]
+        if not arrays or any(each.ndim != 2 or each.axis != 0 for each in arrays):
+            raise TraceError("graph.node takes at least one array of rows and columns")
+        names = [
+            self._tape.matrix(list(each.cells.flat))
+            if isinstance(each, Traced)
+            else self._tape.context.graph.constant(_constant(each, arrays[0]))
+            for each in inputs
+        ]
+        tensor = self._tape.node(operator, names, **attributes)
+        kind = arrays[0].dtype if dtype is None else np.dtype(dtype)
+        count = arrays[0].cells.size if width is None else width
+        return Array(self._tape, self._tape.cells(tensor, (count,)), kind)
+
+
+def _constant(value: Any, like: Array) -> Any:
+    array = np.asarray(value)
+    return array.astype(stored(like.dtype)) if np.ndim(value) == 0 else array
