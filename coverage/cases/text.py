@@ -11,9 +11,12 @@ from sklearn.feature_extraction.text import (
     TfidfVectorizer,
 )
 from sklearn.feature_selection import SelectKBest, chi2
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, Normalizer
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from cases.case import Case
 from cases.parts import city, text
@@ -237,5 +240,78 @@ CASES = (
         "unicode-hashing",
         'HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3)) on Unicode',
         lambda: city(HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=256)),
+    ),
+    _passengers(
+        "twice",
+        "one column by words, and again by its letters as they are",
+        lambda: text(
+            FeatureUnion(
+                [
+                    ("words", TfidfVectorizer()),
+                    ("letters", CountVectorizer(lowercase=False, analyzer="char")),
+                ]
+            )
+        ),
+    ),
+    _passengers(
+        "weights",
+        "transformer_weights beside TfidfVectorizer()",
+        lambda: text(TfidfVectorizer()).set_params(columns__transformer_weights={"text": 0.5}),
+    ),
+    _passengers(
+        "tfidf-binary",
+        "TfidfVectorizer(binary=True, ngram_range=(1, 3))",
+        lambda: text(TfidfVectorizer(binary=True, ngram_range=(1, 3))),
+    ),
+    _passengers(
+        "tfidf-scaled",
+        "TfidfVectorizer(), MaxAbsScaler()",
+        lambda: text(TfidfVectorizer(), MaxAbsScaler()),
+    ),
+    _passengers(
+        "tfidf-normal",
+        "CountVectorizer(), Normalizer()",
+        lambda: text(CountVectorizer(), Normalizer()),
+    ),
+    _passengers(
+        "tfidf-best-tree",
+        "TfidfVectorizer(), SelectKBest(chi2), then a tree",
+        lambda: text(
+            TfidfVectorizer(),
+            SelectKBest(chi2, k=30),
+            last=DecisionTreeClassifier(max_depth=8, random_state=0),
+        ),
+    ),
+    _passengers(
+        "tfidf-sgd",
+        "TfidfVectorizer(), then SGDClassifier(log_loss)",
+        lambda: text(TfidfVectorizer(), last=SGDClassifier(loss="log_loss", random_state=0)),
+    ),
+    _passengers(
+        "tfidf-complement",
+        "TfidfVectorizer(), then ComplementNB() on the text",
+        lambda: text(TfidfVectorizer(), last=ComplementNB()).set_params(columns__age="drop"),
+    ),
+    _passengers(
+        "hashing-default",
+        "HashingVectorizer(): 2**20 columns",
+        lambda: text(HashingVectorizer()),
+    ),
+    _passengers(
+        "hashing-forest",
+        "HashingVectorizer(n_features=2**18), then a forest",
+        lambda: text(
+            HashingVectorizer(n_features=2**18), last=RandomForestClassifier(1, random_state=0)
+        ),
+    ),
+    _passengers(
+        "hashing-binary",
+        'HashingVectorizer(n_features=64, binary=True, norm="l1")',
+        lambda: text(HashingVectorizer(n_features=64, binary=True, norm="l1")),
+    ),
+    _passengers(
+        "float32",
+        "TfidfVectorizer(dtype=float32)",
+        lambda: text(TfidfVectorizer(dtype="float32")),
     ),
 )

@@ -18,8 +18,9 @@ from sklearn.preprocessing import Binarizer, FunctionTransformer, PowerTransform
 from sklearn.tree import DecisionTreeClassifier
 
 from mlpack.exporters.sklearn import SklearnExporter
-from mlpack.proof.boundaries import _number, _ordered, boundaries, feeder
+from mlpack.proof.boundaries import boundaries, feeder
 from mlpack.proof.comparisons import compared
+from mlpack.proof.search import number, ordered
 from mlpack.training.observe import observe, real_rows
 
 FRAME = PENGUINS[NUMBERS]
@@ -111,13 +112,13 @@ def test_a_graph_that_compares_nothing_has_no_boundaries():
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_doubles_are_numbered_in_their_order(value):
     above = math.nextafter(value, math.inf)
-    left, right = _ordered(np.array([value])), _ordered(np.array([above]))
-    assert _number(left)[0] == value
+    left, right = ordered(np.array([value])), ordered(np.array([above]))
+    assert number(left)[0] == value
     if math.isfinite(above):
         assert right[0] - left[0] == 1
-        assert _number(right)[0] == above
+        assert number(right)[0] == above
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0])
-def test_both_zeros_are_one_number(value):
-    assert _ordered(np.array([value]))[0] == 0
+def test_both_zeros_are_onenumber(value):
+    assert ordered(np.array([value]))[0] == 0

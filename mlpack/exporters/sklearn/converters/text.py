@@ -1,142 +1,138 @@
-"""Text: counting words and n-grams, and weighting them.
+"""Text: counting words, characters and n-grams, and weighting the counts.
 
-Tokens are found and counted in the graph (ONNX Runtime's Tokenizer and ONNX's TfIdfVectorizer
-count in float32, which is exact for counts); everything after the count is in double. Lower-casing
-is done before the graph with Python's own rules, which no C library's locale has.
+What a text has is counted before the graph, as the encoding's `Text` says; see
+`mlpack.runtime.text`. The weights are the graph's, in double and on the entries alone, in the
+order of ``TfidfTransformer.transform`` and ``normalize`` of scikit-learn.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import DOUBLE
+from mlpack.exporters.sklearn.sparse import Sparse
 from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
-
-DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
-# The same tokens in RE2's syntax: runs of two or more letters, numbers or underscores.
-WORDS = r"[\pL\pN_]{2,}"
+from mlpack.runtime.contract import Text
 
 
-def _refuse_unless_plain(path: str, step: Any) -> None:
-    """Only what is counted exactly is exported; the reason names the parameter."""
-    for parameter, plain in (
-        ("analyzer", "word"),
-        ("preprocessor", None),
-        ("tokenizer", None),
-        ("strip_accents", None),
-        ("token_pattern", DEFAULT_PATTERN),
-    ):
-        if getattr(step, parameter) != plain:
+def read(path: str, step: Any, features: tuple[Feature, ...], context: Context) -> Text:
+    """How a vectorizer finds terms in its column; which terms count is not said yet.
+
+    Raises:
+        NotExportableError: a function of the user's own finds them, or it is no raw text column.
+    """
+    for parameter in ("preprocessor", "tokenizer", "analyzer", "strip_accents"):
+        if callable(getattr(step, parameter)):
             raise NotExportableError(
-                path, f"{describe(step, parameter)}: only {parameter}={plain!r} is exported"
+                path,
+                f"{type(step).__name__}({parameter}=...) calls a function of your own, which only "
+                "runs as Python: lowercase, strip_accents, token_pattern and analyzer are exported",
             )
-    if step.stop_words is not None and step.ngram_range[1] > 1:
+    if step.input != "content":
+        raise NotExportableError(path, f"{describe(step, 'input')} reads files: give it the texts")
+    if np.dtype(step.dtype) not in (np.int32, np.int64, np.float64):
         raise NotExportableError(
-            path, f"{describe(step, 'ngram_range')} with stop_words is not exported: leave one out"
+            path, f"{describe(step, 'dtype')} is not exported: leave dtype as it is"
         )
-
-
-def _counts(path: str, step: Any, features: tuple[Feature, ...], context: Context) -> str:
-    """How often each term of the vocabulary occurs: float64 [rows, terms]."""
-    _refuse_unless_plain(path, step)
     if len(features) != 1 or features[0].text is None:
         raise NotExportableError(
             path, f"{describe(step)} needs one raw text column: name it as a string, not in a list"
         )
-    graph = context.graph
-    text = context.text(features[0].text, lowercase=bool(step.lowercase), path=path)
-    vocabulary: dict[str, int] = step.vocabulary_
-    pad = "#"  # no token: tokens have letters, numbers and underscores only
-    tokens = graph.node(
-        "Tokenizer",
-        [graph.reshape(text, [-1])],
-        domain="com.microsoft",
-        mark=0,
-        mincharnum=1,
-        pad_value=pad,
-        tokenexp=WORDS,
+    column = context.signature.column(features[0].text)
+    if column.dtype == "category":
+        raise NotExportableError(
+            path, f"{column.name!r} is categorical, not text: make it a column of strings"
+        )
+    words = step.analyzer == "word"
+    shortest, longest = (int(length) for length in step.ngram_range)
+    return Text(
+        name="",
+        column=column.name,
+        lowercase=bool(step.lowercase),
+        strip_accents=step.strip_accents or None,
+        analyzer=step.analyzer,
+        pattern=step.token_pattern if words else "",
+        stop_words=tuple(sorted(step.get_stop_words() or ())) if words else (),
+        shortest=shortest,
+        longest=longest,
+        binary=bool(step.binary),
     )
-    # The pool holds all terms of one word, then all of two, and so on, each with its column.
-    terms = sorted(vocabulary, key=lambda term: (term.count(" "), vocabulary[term]))
-    lengths = [term.count(" ") + 1 for term in terms]
-    longest = step.ngram_range[1]
-    starts: list[int] = []
-    position = 0
-    for length in range(1, longest + 1):
-        starts.append(position)
-        position += sum(length for each in lengths if each == length)
-    counts = graph.node(
-        "TfIdfVectorizer",
-        [tokens],
-        mode="TF",
-        min_gram_length=step.ngram_range[0],
-        max_gram_length=longest,
-        max_skip_count=0,
-        ngram_counts=starts,
-        ngram_indexes=[int(vocabulary[term]) for term in terms],
-        pool_strings=[word for term in terms for word in term.split(" ")],
-    )
-    doubled = graph.reshape(graph.cast(counts, DOUBLE), [-1, len(vocabulary)])
-    if step.binary:
-        return graph.node("Min", [doubled, graph.constant(np.float64(1))])
-    return doubled
 
 
-def _weigh(counts: str, step: Any, idf: Any, context: Context) -> str:
-    """What TfidfTransformer does with counts: float64 [rows, terms]."""
+def made(sparse: Sparse, context: Context) -> tuple[Feature, ...]:
+    """The columns of a matrix whose entries are known."""
+    return context.made(context.graph.full(sparse), [None] * sparse.width, sparse=True)
+
+
+def _counts(path: str, step: Any, features: tuple[Feature, ...], context: Context) -> Sparse:
+    """How often each term of the vocabulary occurs."""
+    text = read(path, step, features, context)
+    columns: dict[str, int] = step.vocabulary_
+    terms = tuple(str(term) for term in sorted(columns, key=lambda term: columns[term]))
+    return context.text(
+        msgspec.structs.replace(text, terms=terms),
+        path=path,
+        what=f"the vocabulary of {describe(step)}",
+    )
+
+
+def weigh(sparse: Sparse, step: Any, context: Context) -> Sparse:
+    """What TfidfTransformer does with counts; `step` has its parameters."""
     graph = context.graph
-    weighed = counts
+    values, finite = sparse.values, sparse.finite
     if step.sublinear_tf:
-        one = graph.constant(np.float64(1))
-        # log(0) + 1 would be -inf: where there is no term the count stays 0.
-        at_least_one = graph.node("Max", [weighed, one])
-        logged = graph.add(graph.node("Log", [at_least_one]), one)
-        weighed = graph.where(
-            graph.node("Greater", [weighed, graph.constant(np.float64(0))]), logged, weighed
-        )
+        # Hashed counts may be 0 or less, of which the original takes the logarithm too.
+        values = graph.add(graph.node("Log", [values]), graph.constant(np.float64(1)))
+        finite = False
     if step.use_idf:
-        weighed = graph.multiply(
-            weighed, graph.constant(np.asarray(idf, np.float64).reshape(1, -1))
-        )
-    if step.norm is None:
-        return weighed
-    axis = graph.constant(np.array([1], np.int64))
-    if step.norm == "l2":
-        size = graph.node(
-            "Sqrt", [graph.node("ReduceSum", [graph.multiply(weighed, weighed), axis], keepdims=1)]
-        )
-    else:
-        size = graph.node("ReduceSum", [graph.node("Abs", [weighed]), axis], keepdims=1)
-    # A row without any known term stays zero, as in the original.
-    empty = graph.node("Equal", [size, graph.constant(np.float64(0))])
-    return graph.divide(weighed, graph.where(empty, graph.constant(np.float64(1)), size))
+        idf = np.asarray(step.idf_, np.float64)
+        weights = graph.node("Gather", [graph.constant(idf), sparse.column])
+        values = graph.multiply(values, weights)
+        finite = finite and bool(np.isfinite(idf).all())
+    weighed = replace(sparse, values=values, finite=finite)
+    return normalized(weighed, step.norm, context)
+
+
+def normalized(sparse: Sparse, norm: str | None, context: Context) -> Sparse:
+    """Every row divided by its size; a row without entries, or with zeros only, stays as it is."""
+    if norm is None:
+        return sparse
+    graph = context.graph
+    values = sparse.values
+    sizes = graph.multiply(values, values) if norm == "l2" else graph.node("Abs", [values])
+    size = graph.summed(sparse, sizes)
+    if norm == "l2":
+        size = graph.node("Sqrt", [size])
+    divisor = graph.node("GatherND", [size, sparse.row])
+    empty = graph.node("Equal", [divisor, graph.constant(np.float64(0))])
+    divisor = graph.where(empty, graph.constant(np.float64(1)), divisor)
+    return replace(sparse, values=graph.divide(values, divisor))
 
 
 def _count_vectorizer(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    counts = _counts(path, step, features, context)
-    return context.made(counts, [None] * len(step.vocabulary_))
+    return made(_counts(path, step, features, context), context)
 
 
 def _tfidf_vectorizer(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    counts = _counts(path, step, features, context)
-    idf = step.idf_ if step.use_idf else None
-    return context.made(_weigh(counts, step, idf, context), [None] * len(step.vocabulary_))
+    return made(weigh(_counts(path, step, features, context), step, context), context)
 
 
 def _tfidf_transformer(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    counts = context.matrix(features, path)
-    idf = step.idf_ if step.use_idf else None
-    return context.made(_weigh(counts, step, idf, context), [None] * len(features))
+    matrix = context.matrix(features, path)
+    context.refusals.append(context.graph.not_finite(matrix))
+    counts = context.graph.entries(matrix, len(features), path, describe(step))
+    return made(weigh(counts, step, context), context)
 
 
 TRANSFORMERS: Transformers = {
