@@ -15,7 +15,7 @@ prometheus-client   ``/metrics``
 
 from __future__ import annotations
 
-ONNX_RUNTIME = ("onnxruntime>=1.20", "numpy>=1.26")
+ONNX_RUNTIME = ("onnxruntime>=1.21", "numpy>=1.26")
 SERVER = (
     "msgspec>=0.19",
     "fastapi>=0.115",

@@ -26,7 +26,7 @@ class Outcomes:
     Attributes:
         refused: bool [rows].
         labels: int64 [rows], indices into the signature's labels, or None.
-        numbers: float64 [rows, outputs]: probabilities or values, or None.
+        numbers: float64 [rows, outputs]: probabilities, values or scores, or None.
     """
 
     refused: Array
@@ -78,10 +78,13 @@ def has_probabilities(pipeline: Any) -> bool:
 
 def _refused(signature: Signature, pipeline: Any) -> Outcomes:
     width = len(signature.labels) if signature.labels else signature.outputs[0].size
-    numbers = signature.task == "regression" or has_probabilities(pipeline)
+    if signature.has("score"):
+        width = 1
+    scored = signature.task == "regression" or signature.has("score")
+    numbers = scored or has_probabilities(pipeline)
     return Outcomes(
         refused=np.array([True]),
-        labels=np.zeros(1, np.int64) if signature.task == "classification" else None,
+        labels=np.zeros(1, np.int64) if signature.labels else None,
         numbers=np.zeros((1, width)) if numbers else None,
     )
 
@@ -94,6 +97,9 @@ def _predict(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcom
     index = {label: place for place, label in enumerate(signature.labels)}
     said = np.asarray(pipeline.predict(table)).reshape(-1).tolist()
     labels = np.array([index[label] for label in said], np.int64)
+    if signature.has("score"):
+        scores = np.asarray(pipeline.decision_function(table), np.float64).reshape(len(rows), 1)
+        return Outcomes(refused=_not_finite(scores), labels=labels, numbers=scores)
     if not has_probabilities(pipeline):
         return Outcomes(refused=np.zeros(len(rows), bool), labels=labels, numbers=None)
     shares = np.asarray(pipeline.predict_proba(table), np.float64)

@@ -108,7 +108,7 @@ def compare(
     if _shape(original.numbers) != _shape(served.numbers):
         outcome_wrong = np.ones(len(batch.rows), bool)
     elif original.numbers is not None and served.numbers is not None:
-        distance = _distance(original.numbers, served.numbers, signature) * both
+        distance = np.where(both, _distance(original.numbers, served.numbers, signature), 0.0)
     beyond = distance > tolerance
     check = Check(
         name=batch.name,
@@ -138,10 +138,10 @@ def _shape(numbers: Array | None) -> tuple[int, ...] | None:
 
 
 def _distance(original: Array, served: Array, signature: Signature) -> Array:
-    """The largest difference per row: absolute of probabilities, relative of values."""
+    """The largest difference per row: absolute of probabilities, relative of other numbers."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(original - served)
-        if signature.task == "regression":
+        if signature.task == "regression" or signature.has("score"):
             difference = difference / np.maximum(1.0, np.abs(original))
     return np.asarray(np.nan_to_num(difference, nan=0.0, posinf=np.inf).max(axis=1, initial=0.0))
 

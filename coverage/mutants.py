@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""``make mutants``: how many faulty graphs the proof catches, of how many.
+
+Right graphs of the coverage list are broken mechanically, one small fault at a time
+(`mutations`), and each is put before the gate as if it were new. A mutant that passes is asked ten
+times the gate's rows, chosen with another seed: if it answers as the right graph does on all of
+them it is told as such, otherwise as missed. Writes ``docs/mutants.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from cases import CASES  # noqa: E402
+from cases.data import prepare, table  # noqa: E402
+from mlpack.exporters.sklearn import SklearnExporter  # noqa: E402
+from mlpack.proof.prove import prove, serve  # noqa: E402
+from mlpack.proof.rows import batches  # noqa: E402
+from mlpack.runtime.onnx_session import OnnxEngine  # noqa: E402
+from mlpack.runtime.session import Session  # noqa: E402
+from mlpack.training.observe import observe, real_rows  # noqa: E402
+from mutations import Mutant, mutants  # noqa: E402
+
+DOCUMENT = HERE.parent / "docs" / "mutants.md"
+
+BROKEN = (
+    *("structure/names", "scaling/minmax-clip", "scaling/bins-onehot", "scaling/robust-options"),
+    *("encoding/onehot-ignore", "encoding/ordinal-unknown", "encoding/target-binary"),
+    *("imputing/indicator", "linear/ridge", "linear/logistic", "linear/poisson"),
+    *("trees/tree", "trees/tree-gaps", "trees/forest-gaps", "trees/forest-number"),
+    *("boosting/hist-gaps", "boosting/hist-classes", "boosting/gradient", "boosting/hist-number"),
+    *("text/tfidf", "reducing/pca"),
+)
+"""What is broken: the kinds of graphs that exporters make."""
+
+PREAMBLE = """# How many faults the proof catches
+
+Written by `make mutants`. Right graphs are broken mechanically, one small fault at a time, and put
+before the gate as if they were new. What passes is asked ten times the gate's rows with another
+seed: a mutant that answers as the right graph does on all of them is *the same* (a threshold moved
+where no input can lie, a branch that no value reaches); one that does not was *missed*.
+""".splitlines()
+
+REAL = 600
+"""So many held-out rows each: a proof with few rows is the harder one."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A right graph, what it must answer, and the rows to ask."""
+
+    id: str
+    pipeline: object
+    signature: object
+    exported: object
+    rows: list
+
+
+def subject(case_id):
+    """Fit and export one case of the list."""
+    case = next(case for case in CASES if case.id == case_id)
+    data = table(case.data, case.target)
+    pipeline = case.build().fit(data.fit, data.target)
+    signature = observe(data.fit, pipeline, target="y", source="train")
+    exported = SklearnExporter().export(pipeline, signature)
+    return Subject(case_id, pipeline, signature, exported, real_rows(data.test.head(REAL)))
+
+
+def session_of(subject, exported):
+    """What serves a graph."""
+    return Session(
+        subject.signature, OnnxEngine(exported.model, exported.encoding, subject.signature)
+    )
+
+
+def fate(subject, mutant: Mutant):
+    """What becomes of a mutant: ``caught``, ``does not run``, ``same`` or ``missed``."""
+    exported = replace(subject.exported, model=mutant.model)
+    try:
+        session = session_of(subject, exported)
+        rows = batches(subject.signature, subject.rows, exported)
+        report, _ = prove(subject.pipeline, session, subject.signature, exported, rows)
+    except Exception:
+        return "does not run"
+    if not report.equal:
+        return "caught"
+    right = session_of(subject, subject.exported)
+    for batch in batches(subject.signature, subject.rows, subject.exported, seed=17, times=10):
+        one, other = serve(right, batch.rows), serve(session, batch.rows)
+        if differ(one, other, exported.tolerance):
+            return "missed"
+    return "same"
+
+
+def differ(one, other, tolerance):
+    """Whether two sides answer differently anywhere, beyond the tolerance."""
+    if (one.refused != other.refused).any():
+        return True
+    both = ~one.refused
+    if one.labels is not None and (one.labels != other.labels)[both].any():
+        return True
+    if one.numbers is None:
+        return False
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(one.numbers - other.numbers) / np.maximum(1, np.abs(one.numbers))
+    return bool((distance[both] > tolerance).any())
+
+
+def document(counts, missed):
+    """The page."""
+    kinds = sorted({kind for kind, _ in counts})
+    fates = ("caught", "does not run", "same", "missed")
+    total = Counter(fate for (_, fate), count in counts.items() for _ in range(count))
+    stopped = total["caught"] + total["does not run"]
+    wrong = sum(total.values()) - total["same"]
+    lines = [
+        *PREAMBLE,
+        f"**{stopped} of {wrong} faulty graphs are stopped**; {total['same']} are no faults.",
+        "",
+        "| fault | " + " | ".join(fates) + " |",
+        "|---|" + "---:|" * len(fates),
+    ]
+    lines += [
+        f"| {kind} | " + " | ".join(str(counts[kind, each]) for each in fates) + " |"
+        for kind in kinds
+    ]
+    lines += ["", "## Missed", ""] if missed else []
+    lines += [f"- {line}" for line in missed]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    """Break, prove, tell, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", action="append", default=[], metavar="ID")
+    parser.add_argument("--try", dest="tried", action="store_true", help="write nothing")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    counts = Counter()
+    missed = []
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        for case_id in arguments.only or BROKEN:
+            start = time.monotonic()
+            found = subject(case_id)
+            here = Counter()
+            for mutant in mutants(found.exported.model):
+                what = fate(found, mutant)
+                counts[mutant.kind, what] += 1
+                here[what] += 1
+                if what in ("missed", "same"):
+                    line = f"`{case_id}`: {mutant.kind}, {mutant.where}"
+                    print(f"    {what}: {line}", flush=True)
+                    if what == "missed":
+                        missed.append(line)
+            told = ", ".join(f"{count} {what}" for what, count in here.most_common())
+            print(f"{case_id:28} {told} ({time.monotonic() - start:.0f} s)", flush=True)
+    if not arguments.tried:
+        DOCUMENT.write_text(document(counts, missed), encoding="utf-8")
+    print(
+        Counter({fate: sum(c for (_, f), c in counts.items() if f == fate) for _, fate in counts})
+    )
+
+
+if __name__ == "__main__":
+    main()
