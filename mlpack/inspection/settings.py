@@ -60,7 +60,7 @@ _KEYS: Mapping[str, _Check] = {
     "package": _package,
     "target": _column,
     "resolver": _one_of("uv", "pip-tools"),
-    "format": _one_of("auto", "onnx", "python"),
+    "format": _one_of("auto", "onnx", "hybrid", "python"),
     "model": _model,
 }
 _IMAGE_KEYS: Mapping[str, _Check] = {"base": _base, "builder": _one_of("mlpack", "docker")}

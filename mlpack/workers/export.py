@@ -7,7 +7,6 @@ keep it until one of those changes.
 
 from __future__ import annotations
 
-import io
 import platform
 import sys
 import warnings
@@ -16,22 +15,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import joblib
 import msgspec
 import pandas as pd
 
 from mlpack import inspection
 from mlpack.errors import InputError, ProofError
-from mlpack.export import Exported, Parity, Step, WorstRow
-from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.export import Exported, Parity, WorstRow
 from mlpack.files import sha256_file, write_tree
-from mlpack.ports import Exporter, NotExportableError
 from mlpack.project import Project
 from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime import contract
-from mlpack.runtime.onnx_session import OnnxEngine
-from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
 from mlpack.runtime.validate import check_columns
 from mlpack.training.described import demanded, recorded_signature
@@ -39,11 +33,10 @@ from mlpack.training.models import load_model
 from mlpack.training.observe import bare_columns, observe, real_rows
 from mlpack.training.reference import read_reference
 from mlpack.training.usercode import importable
-from mlpack.workers import wire
+from mlpack.workers import forms, wire
+from mlpack.workers.needed import NOTHING
 
 VERSIONED = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "mlpack-builder")
-
-EXPORTERS: tuple[Exporter, ...] = (SklearnExporter(),)
 
 EXPORT_FILE = "export.json"
 
@@ -62,9 +55,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         form: the form that was proved.
-        reason: why it is not a graph; None if it is.
+        reason: why it is not a graph, or not all of it; None if it is.
         model: the file of the model.
         encoded: whether there is an encoding.
+        parts: whether there are steps that stay Python beside a graph.
+        own_code: whether those need the user's own package.
+        imports: the distributions of others that those need, with the versions of training.
         versions: the versions that exported and proved it.
         metrics: training's metrics, if they belong to this model.
         notes: what the user should know.
@@ -77,6 +73,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     metrics: dict[str, float]
     notes: tuple[str, ...]
+    parts: bool = False
+    own_code: bool = False
+    imports: dict[str, str] = {}
 
 
 def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answer:
@@ -97,19 +96,21 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
     _check_columns(signature)
     schema = demanded(project, signature)
     real, real_name = _real_rows(project, signature, sample, notes, belongs=belongs)
-    exported, reason = _try(project, pipeline, signature)
+    exported, needs = forms.best(project, pipeline, signature)
     progress("proving the export")
     parity, worst = _proved(pipeline, signature, exported, real, real_name)
-    if not parity.equal and exported.form == "onnx":
+    if not parity.equal and exported.form != "python":
         reason = _difference(parity)
-        if project.settings.format == "onnx":
+        if project.settings.format in forms.DEMANDED:
             raise ProofError(
                 reason,
                 where=str(project.model and project.model.relative_to(project.root).as_posix()),
                 hint='Set format = "auto" in [tool.mlpack] to ship the pipeline as Python.',
             )
         steps = tuple(msgspec.structs.replace(step, form="python") for step in parity.steps)
-        exported = _as_python(project, steps)
+        if exported.reason is not None:
+            reason = f"{exported.reason}; with that as Python and the rest as a graph, {reason}"
+        exported, needs = forms.as_python(project, steps, reason), NOTHING
         progress("proving the pipeline as Python")
         parity, _ = _proved(pipeline, signature, exported, real, real_name)
     if not parity.equal:
@@ -119,9 +120,12 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
         )
     result = Result(
         form=exported.form,
-        reason=reason,
-        model=contract.ONNX_FILE if exported.form == "onnx" else contract.PICKLE_FILE,
+        reason=exported.reason,
+        model=contract.PICKLE_FILE if exported.form == "python" else contract.ONNX_FILE,
         encoded=exported.encoding is not None,
+        parts=bool(exported.parts),
+        own_code=needs.own_code,
+        imports=dict(sorted(needs.distributions.items())),
         versions=_versions(),
         metrics=metrics if belongs else {},
         notes=tuple(notes),
@@ -135,61 +139,10 @@ def _export(project: Project, out: Path, progress: Callable[[str], None]) -> wir
     }
     if exported.encoding is not None:
         files[contract.ENCODING_FILE] = contract.encode(exported.encoding)
+    if exported.parts:
+        files[contract.PARTS_FILE] = exported.parts
     write_tree(out, files)
     return {"worst": [msgspec.to_builtins(row) for row in worst]}
-
-
-def _try(
-    project: Project, pipeline: Any, signature: contract.Signature
-) -> tuple[Exported, str | None]:
-    """The best form that can be made, and why it is not a graph."""
-    wanted = project.settings.format
-    if wanted == "python":
-        return _as_python(project, ()), 'format = "python" in [tool.mlpack]'
-    exporter = next((each for each in EXPORTERS if each.accepts(pipeline)), None)
-    try:
-        if exporter is None:
-            raise NotExportableError(
-                type(pipeline).__name__, "no exporter knows the framework that it comes from"
-            )
-        return _graph(exporter, pipeline, signature), None
-    except NotExportableError as error:
-        if wanted == "onnx":
-            raise ProofError(
-                f"the pipeline cannot be exported: {error}",
-                hint='Change the step, or set format = "auto" in [tool.mlpack].',
-            ) from error
-        step = Step(path=error.path, form="python", reason=error.reason)
-        return _as_python(project, (step,)), str(error)
-
-
-def _graph(exporter: Exporter, pipeline: Any, signature: contract.Signature) -> Exported:
-    """A graph that ONNX Runtime loads. What goes wrong on the way is a reason, not an end.
-
-    Raises:
-        NotExportableError: there is none.
-    """
-    try:
-        exported = exporter.export(pipeline, signature)
-        if exported.encoding is not None:
-            OnnxEngine(exported.model, exported.encoding, signature)
-    except NotExportableError:
-        raise
-    except MemoryError:
-        raise
-    except Exception as error:
-        # A converter met something that it does not know, or ONNX Runtime has no kernel for it.
-        first = (str(error).splitlines() or [""])[0][:200]
-        raise NotExportableError(
-            type(pipeline).__name__, f"making its graph failed: {type(error).__name__}: {first}"
-        ) from error
-    return exported
-
-
-def _as_python(project: Project, steps: tuple[Step, ...]) -> Exported:
-    """The model file itself: pickling the loaded pipeline again would give other bytes."""
-    model = b"" if project.model is None else project.model.read_bytes()
-    return Exported(form="python", model=model, encoding=None, steps=steps)
 
 
 def _proved(
@@ -199,13 +152,9 @@ def _proved(
     real: Sequence[Mapping[str, Any]],
     real_name: str,
 ) -> tuple[Parity, tuple[WorstRow, ...]]:
-    engine = (
-        PythonEngine(joblib.load(io.BytesIO(exported.model)), signature)
-        if exported.encoding is None
-        else OnnxEngine(exported.model, exported.encoding, signature)
-    )
+    session = Session(signature, forms.engine(exported, signature))
     rows = batches(signature, real, exported, real_name=real_name)
-    return prove(pipeline, Session(signature, engine), signature, exported, rows)
+    return prove(pipeline, session, signature, exported, rows)
 
 
 def _difference(parity: Parity) -> str:
@@ -280,6 +229,8 @@ def _check_agrees(signature: contract.Signature, pipeline: Any, where: str) -> N
             where=where,
             hint=hint,
         )
+    if signature.task not in ("classification", "regression"):
+        return
     classes = getattr(pipeline, "classes_", None)
     labels = () if classes is None else tuple(getattr(classes, "tolist", lambda: classes)())
     if labels != signature.labels:
@@ -339,6 +290,8 @@ def _real_rows(
     made_up = {
         column.name: (column.categories or ("",))[0]
         if column.type == "string"
+        else None
+        if column.type in ("date", "datetime")
         else bool(column.categories and column.categories[0])
         if column.type == "boolean"
         else column.minimum or 0

@@ -20,7 +20,7 @@ from mlpack.files import sha256_file, staged, write
 from mlpack.project import Project
 from mlpack.proof.original import ask
 from mlpack.runtime import contract
-from mlpack.training.evaluate import classifies, measure, split
+from mlpack.training.evaluate import classifies, measure, needs_target, split
 from mlpack.training.observe import observe, real_rows
 from mlpack.training.reference import write_reference
 from mlpack.training.usercode import build_pipeline, importable, load_data, told
@@ -36,10 +36,13 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
     seed = settings.get("seed", 0)
     if type(seed) is not int:
         raise InputError("seed is not a whole number", where="config", hint="Write: seed = 0")
-    progress("loading the data")
-    columns, target, name = load_data(project, settings)
-    columns, target, dropped = _without_missing_targets(columns, target)
     pipeline = build_pipeline(project, settings)
+    progress("loading the data")
+    targeted = needs_target(pipeline)
+    columns, target, name = load_data(project, settings, targeted=targeted)
+    dropped = 0
+    if targeted or target is not None:
+        columns, target, dropped = _without_missing_targets(columns, target)
     parts = split(columns, target, stratify=classifies(pipeline), seed=seed)
     progress(f"fitting on {len(parts.train):,} rows")
     with importable(project), told(project, "fitting the pipeline"):
