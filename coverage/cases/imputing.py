@@ -166,4 +166,52 @@ CASES = (
         "MissingIndicator() on strings",
         lambda: categories(MissingIndicator(features="all", missing_values=np.nan)),
     ),
+    Case(
+        "imputing/marker-negative",
+        "SimpleImputer(missing_values=-1, add_indicator=True)",
+        lambda: numbers(
+            SimpleImputer(strategy="constant", fill_value=-1.0),
+            SimpleImputer(missing_values=-1, add_indicator=True),
+            StandardScaler(),
+        ),
+    ),
+    Case(
+        "imputing/marker-integers",
+        "SimpleImputer(missing_values=5) on integers, then one-hot",
+        lambda: categories(
+            SimpleImputer(missing_values=5, strategy="most_frequent"),
+            _hot(),
+            columns=["month", "hour"],
+        ),
+    ),
+    Case(
+        "imputing/marker-strings",
+        'SimpleImputer(missing_values="B6", add_indicator=True) on strings, then one-hot',
+        lambda: categories(
+            SimpleImputer(missing_values="B6", strategy="most_frequent", add_indicator=True),
+            _hot(),
+            columns=["carrier", "origin"],
+        ),
+    ),
+    Case(
+        "imputing/marker-filled",
+        'SimpleImputer(missing_values="?") on strings that another step filled',
+        lambda: categories(
+            SimpleImputer(strategy="constant", fill_value="?"),
+            SimpleImputer(missing_values="?", strategy="most_frequent"),
+            _hot(),
+        ),
+    ),
+    Case(
+        "imputing/strings-both",
+        'SimpleImputer(strategy="constant", fill_value="none", add_indicator=True) on strings',
+        lambda: categories(
+            SimpleImputer(strategy="constant", fill_value="none", add_indicator=True), _hot()
+        ),
+    ),
+    Case(
+        "imputing/indicator-missing-only",
+        "MissingIndicator(error_on_new=False) on strings",
+        lambda: categories(MissingIndicator(error_on_new=False)),
+    ),
 )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
-from sklearn.ensemble import RandomForestClassifier
+import numpy as np
+from sklearn.cluster import FeatureAgglomeration
+from sklearn.decomposition import (
+    PCA,
+    FactorAnalysis,
+    FastICA,
+    IncrementalPCA,
+    KernelPCA,
+    TruncatedSVD,
+)
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import (
     RFE,
     RFECV,
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
     SelectFromModel,
+    SelectFwe,
     SelectKBest,
     SelectPercentile,
     SequentialFeatureSelector,
@@ -15,10 +29,18 @@ from sklearn.feature_selection import (
     f_regression,
     mutual_info_classif,
 )
-from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.kernel_approximation import (
+    AdditiveChi2Sampler,
+    Nystroem,
+    PolynomialCountSketch,
+    RBFSampler,
+    SkewedChi2Sampler,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 from sklearn.tree import DecisionTreeClassifier
 
 from cases.case import Case
@@ -137,4 +159,89 @@ CASES = (
             )
         ),
     ),
+    Case(
+        "reducing/pca-incremental",
+        "IncrementalPCA(5, whiten=True)",
+        lambda: _behind(IncrementalPCA(5, whiten=True)),
+    ),
+    Case(
+        "reducing/pca-histograms",
+        "PCA(5), then histogram boosting",
+        lambda: _behind(
+            PCA(5, random_state=0),
+            HistGradientBoostingClassifier(max_iter=10, early_stopping=False, random_state=0),
+        ),
+    ),
+    Case("reducing/ica", "FastICA(4)", lambda: _behind(FastICA(4, random_state=0))),
+    Case("reducing/factors", "FactorAnalysis(3)", lambda: _behind(FactorAnalysis(3))),
+    Case(
+        "reducing/discriminant",
+        "LinearDiscriminantAnalysis() as a transformer, three classes",
+        lambda: _behind(LinearDiscriminantAnalysis()),
+        target="band",
+    ),
+    Case(
+        "reducing/neighbourhood",
+        "NeighborhoodComponentsAnalysis(3)",
+        lambda: _behind(NeighborhoodComponentsAnalysis(3, max_iter=3, random_state=0)),
+    ),
+    Case(
+        "reducing/random-gaussian",
+        "GaussianRandomProjection(6)",
+        lambda: _behind(GaussianRandomProjection(6, random_state=0)),
+    ),
+    Case(
+        "reducing/random-sparse",
+        "SparseRandomProjection(6)",
+        lambda: _behind(SparseRandomProjection(6, random_state=0)),
+    ),
+    Case("reducing/groups", "FeatureAgglomeration(4)", lambda: _behind(FeatureAgglomeration(4))),
+    Case(
+        "reducing/groups-max",
+        "FeatureAgglomeration(4, pooling_func=np.max)",
+        lambda: _behind(FeatureAgglomeration(4, pooling_func=np.max)),
+    ),
+    Case(
+        "reducing/kernel-pca-linear",
+        'KernelPCA(4, kernel="linear")',
+        lambda: _behind(KernelPCA(4, kernel="linear", random_state=0)),
+    ),
+    Case(
+        "reducing/kernel-pca-poly",
+        'KernelPCA(4, kernel="poly", degree=2)',
+        lambda: _behind(KernelPCA(4, kernel="poly", degree=2, random_state=0)),
+    ),
+    Case(
+        "reducing/kernel-pca-cosine",
+        'KernelPCA(4, kernel="cosine")',
+        lambda: _behind(KernelPCA(4, kernel="cosine", random_state=0)),
+    ),
+    Case(
+        "reducing/kernel-pca-sigmoid",
+        'KernelPCA(4, kernel="sigmoid", gamma=0.01)',
+        lambda: _behind(KernelPCA(4, kernel="sigmoid", gamma=0.01, random_state=0)),
+    ),
+    Case(
+        "reducing/additive-chi2",
+        "AdditiveChi2Sampler() behind MinMaxScaler(clip=True)",
+        lambda: filled(MinMaxScaler(clip=True), AdditiveChi2Sampler()),
+    ),
+    Case(
+        "reducing/skewed-chi2",
+        "SkewedChi2Sampler() behind MinMaxScaler(clip=True)",
+        lambda: filled(MinMaxScaler(clip=True), SkewedChi2Sampler(n_components=20, random_state=0)),
+    ),
+    Case(
+        "reducing/count-sketch",
+        "PolynomialCountSketch(coef0=1)",
+        lambda: _behind(PolynomialCountSketch(coef0=1, n_components=40, random_state=0)),
+    ),
+    Case(
+        "reducing/univariate",
+        'GenericUnivariateSelect(mode="k_best", param=6)',
+        lambda: _behind(GenericUnivariateSelect(mode="k_best", param=6)),
+    ),
+    Case("reducing/rate-positive", "SelectFpr()", lambda: _behind(SelectFpr())),
+    Case("reducing/rate-discovery", "SelectFdr()", lambda: _behind(SelectFdr())),
+    Case("reducing/rate-family", "SelectFwe()", lambda: _behind(SelectFwe())),
 )

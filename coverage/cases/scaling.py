@@ -185,4 +185,55 @@ CASES = (
         "Binarizer(threshold=10)",
         lambda: filled(Binarizer(threshold=10.0)),
     ),
+    Case(
+        "scaling/quantile-default",
+        "QuantileTransformer(n_quantiles=1000) on integers and numbers",
+        lambda: filled(
+            QuantileTransformer(random_state=0), columns=["dep_delay", "temp", *INTEGERS]
+        ),
+    ),
+    Case(
+        "scaling/quantile-tree",
+        'QuantileTransformer(output_distribution="normal"), then a tree',
+        lambda: filled(
+            QuantileTransformer(n_quantiles=200, output_distribution="normal", random_state=0),
+            last=DecisionTreeClassifier(max_depth=8, random_state=0),
+        ),
+    ),
+    Case(
+        "scaling/spline-quadratic",
+        'SplineTransformer(n_knots=8, degree=2, knots="quantile", sparse_output=True)',
+        lambda: filled(
+            SplineTransformer(n_knots=8, degree=2, knots="quantile", sparse_output=True),
+            columns=["temp", "humid", "pressure"],
+        ),
+    ),
+    Case(
+        "scaling/spline-slope",
+        'SplineTransformer(extrapolation="linear"), then Ridge',
+        lambda: filled(StandardScaler(), SplineTransformer(extrapolation="linear"), last=Ridge()),
+        target="minutes",
+    ),
+    Case(
+        "scaling/spline-error",
+        'SplineTransformer(extrapolation="error")',
+        lambda: filled(SplineTransformer(extrapolation="error"), columns=["hour", "month"]),
+    ),
+    Case(
+        "scaling/spline-gaps",
+        'SplineTransformer(handle_missing="zeros")',
+        lambda: numbers(SplineTransformer(handle_missing="zeros")),
+    ),
+    Case(
+        "scaling/spline-tree",
+        "SplineTransformer(), then a tree",
+        lambda: filled(
+            SplineTransformer(), last=DecisionTreeClassifier(max_depth=8, random_state=0)
+        ),
+    ),
+    Case(
+        "scaling/bins-average",
+        'KBinsDiscretizer(strategy="quantile", quantile_method="linear")',
+        lambda: filled(_bins(quantile_method="linear")),
+    ),
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpack.exporters.sklearn.features import UNKNOWN, Affine, Context, Feature, plain
+from mlpack.exporters.sklearn.features import NAN, UNKNOWN, Affine, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import DOUBLE
 from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe, name_of
 from mlpack.ports import NotExportableError
@@ -22,15 +22,51 @@ def _missing(value: Any) -> bool:
     return value is not UNKNOWN and plain(value) is None
 
 
+def _is(value: Any, marker: Any) -> bool:
+    """Whether a value counts as missing where `marker` stands for a missing one."""
+    if _missing(marker):
+        return _missing(value)
+    return value is not UNKNOWN and bool(value == marker)
+
+
+def absent(matrix: str, marker: Any, context: Context) -> str:
+    """Where a matrix of numbers holds the marker of a missing value: bool, of its shape."""
+    graph = context.graph
+    if _missing(marker):
+        return graph.node("IsNaN", [matrix])
+    # No number is equal to a text.
+    number = float(marker) if isinstance(marker, int | float | np.number) else NAN
+    return graph.node("Equal", [matrix, graph.constant(np.float64(number))])
+
+
+def indicate(feature: Feature, marker: Any, context: Context) -> Feature:
+    """Whether one column holds the marker of a missing value, as numbers and by category."""
+    values = feature.values and tuple(_is(value, marker) for value in feature.values)
+    if feature.tensor is not None:
+        column = absent(context.matrix([feature], ""), marker, context)
+        tensor = context.graph.cast(column, DOUBLE)
+    else:
+        table = np.array([[float(value)] for value in values or ()])
+        tensor = context.lookup(str(feature.raw), table)
+    return replace(context.made(tensor, [None])[0], raw=feature.raw, values=values)
+
+
+def prepared(path: str, features: tuple[Feature, ...], marker: Any, context: Context) -> None:
+    """Let the marker be a category of its own, and refuse what the original refuses beside it."""
+    if _missing(marker):
+        return
+    for feature in features:
+        context.learn(feature, [marker])
+    numbers = [feature for feature in features if feature.tensor is not None]
+    if numbers:
+        # With a marker of another kind a NaN is no missing value, but a fault.
+        context.refusals.append(context.graph.not_finite(context.matrix(numbers, path)))
+
+
 def _impute(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    if not _missing(step.missing_values):
-        raise NotExportableError(
-            path,
-            f"SimpleImputer(missing_values={step.missing_values!r}) is not exported: "
-            "let missing values be NaN or None",
-        )
+    prepared(path, features, step.missing_values, context)
     kept = [
         (feature, statistic)
         for feature, statistic in zip(features, step.statistics_, strict=True)
@@ -40,21 +76,27 @@ def _impute(
         tuple(feature for feature, _ in kept),
         # An empty column that is kept is filled with 0, as the original does.
         [0.0 if _missing(statistic) else plain(statistic) for _, statistic in kept],
+        step.missing_values,
         context,
     )
     if step.add_indicator:
-        made += [_indicate(features[index], context) for index in step.indicator_.features_]
+        made += [
+            indicate(features[index], step.missing_values, context)
+            for index in step.indicator_.features_
+        ]
     return tuple(made)
 
 
-def _fill(features: tuple[Feature, ...], fills: list[Any], context: Context) -> list[Feature]:
+def _fill(
+    features: tuple[Feature, ...], fills: list[Any], marker: Any, context: Context
+) -> list[Feature]:
     """Both forms of every column with its missing values filled; numbers all in one operation."""
     made = [
         Feature(
             name=feature.name,
             raw=feature.raw,
             values=feature.values
-            and tuple(fill if _missing(value) else value for value in feature.values),
+            and tuple(fill if _is(value, marker) else value for value in feature.values),
         )
         for feature, fill in zip(features, fills, strict=True)
     ]
@@ -68,7 +110,7 @@ def _fill(features: tuple[Feature, ...], fills: list[Any], context: Context) -> 
     graph = context.graph
     matrix = context.matrix([features[index] for index in chosen], "")
     row = np.array([[float(fills[index]) for index in chosen]])
-    filled = graph.where(graph.node("IsNaN", [matrix]), graph.constant(row), matrix)
+    filled = graph.where(absent(matrix, marker, context), graph.constant(row), matrix)
     columns = context.made(filled, [None] * len(chosen))
     for column, index in zip(columns, chosen, strict=True):
         made[index] = replace(
@@ -78,15 +120,6 @@ def _fill(features: tuple[Feature, ...], fills: list[Any], context: Context) -> 
             affine=features[index].affine,
         )
     return made
-
-
-def _indicate(feature: Feature, context: Context) -> Feature:
-    if feature.tensor is not None:
-        column = context.matrix([feature], "")
-        absent = context.graph.cast(context.graph.node("IsNaN", [column]), DOUBLE)
-        return context.made(absent, [None])[0]
-    values = np.array([[float(_missing(value))] for value in feature.values or ()])
-    return context.made(context.lookup(str(feature.raw), values), [None])[0]
 
 
 def _together(features: tuple[Feature, ...], context: Context, path: str) -> str:
@@ -280,24 +313,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and value == value
 
 
-def _function(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
-) -> tuple[Feature, ...]:
-    if step.func is None:
-        return features
-    graph = context.graph
-    operation = _UFUNCS.get(step.func)
-    if operation is None or step.kw_args:
-        name = getattr(step.func, "__name__", repr(step.func))
-        raise NotExportableError(
-            path, f"the function {name} of a FunctionTransformer has no exact graph"
-        )
-    tensor = context.matrix(features, path)
-    return context.made(graph.node(operation, [tensor]), _names(features))
-
-
-_UFUNCS: dict[Any, str] = {np.log: "Log", np.exp: "Exp", np.sqrt: "Sqrt", np.abs: "Abs"}
-
 TRANSFORMERS: Transformers = {
     "SimpleImputer": _impute,
     "StandardScaler": _standard,
@@ -307,6 +322,5 @@ TRANSFORMERS: Transformers = {
     "OneHotEncoder": _encode,
     "OrdinalEncoder": _encode,
     "TargetEncoder": _encode,
-    "FunctionTransformer": _function,
 }
 MODELS: Models = {}

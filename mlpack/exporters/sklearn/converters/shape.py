@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.converters.prepare import absent, indicate, prepared
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import DOUBLE
-from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe
-from mlpack.ports import NotExportableError
+from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, FLOAT
+from mlpack.exporters.sklearn.steps import Models, Transformers, Walk
+
+
+def _finite(path: str, features: tuple[Feature, ...], context: Context) -> str:
+    """The columns as a matrix; a NaN or infinity that an earlier step computed is refused."""
+    matrix = context.matrix(features, path)
+    context.refusals.append(context.graph.not_finite(matrix))
+    return matrix
 
 
 def _normalizer(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
     graph = context.graph
-    matrix = context.matrix(features, path)
+    matrix = _finite(path, features, context)
     axis = graph.constant(np.array([1], np.int64))
     if step.norm == "l2":
         squares = graph.multiply(matrix, matrix)
@@ -34,7 +42,7 @@ def _binarizer(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
     graph = context.graph
-    matrix = context.matrix(features, path)
+    matrix = _finite(path, features, context)
     above = graph.node("Greater", [matrix, graph.constant(np.float64(step.threshold))])
     return context.made(graph.cast(above, DOUBLE), [each.name for each in features])
 
@@ -46,6 +54,7 @@ def _bins(
     graph = context.graph
     axis = graph.constant(np.array([1], np.int64))
     made: list[Feature] = []
+    _finite(path, features, context)
     for index, feature in enumerate(features):
         edges = np.asarray(step.bin_edges_[index], np.float64)[1:-1].reshape(1, -1)
         column = context.matrix([feature], path)
@@ -68,7 +77,7 @@ def _polynomial(
 ) -> tuple[Feature, ...]:
     """Products in the original's order: each is one of a lower degree times one more column."""
     graph = context.graph
-    matrix = context.matrix(features, path)
+    matrix = _finite(path, features, context)
     wanted = [
         tuple(int(i) for i, power in enumerate(row) for _ in range(int(power)))
         for row in step.powers_
@@ -96,13 +105,26 @@ def _polynomial(
 def _indicator(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    missing = step.missing_values
-    if not (isinstance(missing, float) and np.isnan(missing)):
-        raise NotExportableError(path, f"{describe(step, 'missing_values')} is not exported")
+    prepared(path, features, step.missing_values, context)
+    chosen = {int(index) for index in step.features_}
+    if step.features == "missing-only" and step.error_on_new:
+        _refuse_new([f for i, f in enumerate(features) if i not in chosen], step, context)
+    return tuple(
+        replace(indicate(features[index], step.missing_values, context), name=features[index].name)
+        for index in sorted(chosen)
+    )
+
+
+def _refuse_new(features: list[Feature], step: Any, context: Context) -> None:
+    """The original raises for a missing value where there was none in training."""
+    numbers = [feature for feature in features if feature.tensor is not None]
+    if not numbers:
+        return  # a raw text column that raises for a missing value is not nullable
     graph = context.graph
-    chosen = [features[index] for index in step.features_]
-    absent = graph.cast(graph.node("IsNaN", [context.matrix(chosen, path)]), DOUBLE)
-    return context.made(absent, [each.name for each in chosen])
+    missing = absent(context.matrix(numbers, ""), step.missing_values, context)
+    axis = graph.constant(np.array([1], np.int64))
+    count = graph.node("ReduceMax", [graph.cast(missing, FLOAT), axis], keepdims=0)
+    context.refusals.append(graph.cast(count, BOOL))
 
 
 def _power(
@@ -110,6 +132,7 @@ def _power(
 ) -> tuple[Feature, ...]:
     """Yeo-Johnson and Box-Cox as scipy computes them, then the scaler."""
     graph = context.graph
+    context.refusals.append(graph.not_finite(context.matrix(features, path), allow_nan=True))
     powers = np.asarray(step.lambdas_, np.float64)
     columns: list[str] = []
     for feature, power in zip(features, powers, strict=True):
