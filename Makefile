@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# So many tests at once.
+WORKERS ?= 2
 # Processes start several times slower where they may not keep their bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint unit e2e coverage bench clean
+.PHONY: demo test lint unit e2e coverage coverage-full mutants bench clean
 
 # The main job on a real example, ending with a prediction over HTTP.
 demo:
@@ -14,7 +16,7 @@ demo:
 
 # All checks. What is optional and missing on this machine is named and left out, unless
 # MLPACK_REQUIRE_ALL=1 demands every real part, as CI does.
-test: lint unit e2e
+test: lint unit coverage e2e
 
 $(READY): pyproject.toml requirements-dev.lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,14 +32,22 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal
 
 e2e: $(READY)
-	$(BIN)/python -m pytest e2e
+	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadfile
 
-# Which estimators and options export: every case, and docs/coverage.md made from the run.
+# Some of the cases of which estimators and options export, compared with what is written down.
 coverage: $(READY)
-	$(BIN)/python coverage/run.py
+	$(BIN)/python coverage/run.py --part --jobs 2
+
+# Every case, and docs/coverage.md made from the run. About half an hour on two cores.
+coverage-full: $(READY)
+	$(BIN)/python coverage/run.py --jobs 2
+
+# How many faulty graphs the proof catches, and docs/mutants.md made from the run.
+mutants: $(READY)
+	$(BIN)/python coverage/mutants.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""``make coverage``: every case of the list through the real exporter and the real proof.
+"""``make coverage-full``: every case of the list through the real exporter and the real proof.
 
-Each case runs in a process of its own, one at a time, with a limit of time and memory. The whole
-run writes ``coverage/results.json`` and, from it, ``docs/coverage.md``; with ``--only`` the
-results of the named cases are replaced and the others kept. ``--try`` only tells.
+Each case runs in a process of its own with a limit of time and memory. The whole run writes
+``coverage/results.json`` and, from it, ``docs/coverage.md``; with ``--only`` the results of the
+named cases are replaced and the others kept. ``--try`` only tells. ``--part`` (``make coverage``)
+runs a part of every group, writes nothing, and fails where a case is worse than it was recorded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -22,6 +24,9 @@ RESULTS = HERE / "results.json"
 DOCUMENT = HERE.parent / "docs" / "coverage.md"
 
 SECONDS = 60
+EVERY = 7
+"""A part has the first of so many cases of each group."""
+
 MEMORY = 8 * 2**30
 """Of address space, in bytes: thread pools reserve much that they never use."""
 
@@ -86,11 +91,30 @@ def chosen(cases, only):
     return found
 
 
+def part(cases):
+    """Some cases of every group."""
+    by_group = {}
+    for case in cases:
+        by_group.setdefault(case.group, []).append(case)
+    return [case for group in by_group.values() for case in group[::EVERY]]
+
+
+def worse(result, recorded):
+    """Whether a case came out worse than it is written down; better is worth a new run."""
+    from judge import VERDICTS
+
+    ranks = list(VERDICTS)
+    before = next((each for each in recorded if each.id == result.id), None)
+    return before is None or ranks.index(result.verdict) > ranks.index(before.verdict)
+
+
 def main():
     """Run, tell, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", default=[], metavar="GROUP|ID")
     parser.add_argument("--try", dest="tried", action="store_true", help="write nothing")
+    parser.add_argument("--part", action="store_true", help="some of each group, compared")
+    parser.add_argument("--jobs", type=int, default=1, help="so many cases at once")
     parser.add_argument("--document", action="store_true", help="write the document only")
     arguments = parser.parse_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
@@ -104,28 +128,39 @@ def main():
     if arguments.document:
         DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
         return
-    wanted = chosen(CASES, arguments.only)
+    wanted = part(CASES) if arguments.part else chosen(CASES, arguments.only)
+    tried = arguments.tried or arguments.part
     # The modules are loaded once, in a server from which every case's process is forked.
     posix = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if posix else "spawn")
     if posix:
         context.set_forkserver_preload(["judge", "cases"])
     counts = Counter()
+    worsened = []
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
-        if not arguments.only and not arguments.tried:
+        recorded = report.read(RESULTS)[1] if arguments.part else []
+        if not arguments.only and not tried:
             RESULTS.unlink(missing_ok=True)
-        for number, case in enumerate(wanted, start=1):
-            result = judged(context, case)
-            if not arguments.tried:
-                report.add(RESULTS, result)
-            counts[result.verdict] += 1
-            print(f"[{number:3}/{len(wanted)}] {report.line(result)}", flush=True)
-    if not arguments.tried:
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            results = pool.map(lambda case: judged(context, case), wanted)
+            for number, result in enumerate(results, start=1):
+                if not tried:
+                    report.add(RESULTS, result)
+                counts[result.verdict] += 1
+                mark = ""
+                if arguments.part and worse(result, recorded):
+                    worsened.append(result.id)
+                    mark = "  WORSE"
+                told = f"[{number:3}/{len(wanted)}] {report.line(result)}{mark}"
+                print(told, flush=True)
+    if not tried:
         DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
     print()
     for verdict, count in counts.most_common():
         print(f"{count:4}  {report.VERDICTS[verdict]}")
+    if worsened:
+        sys.exit(f"worse than recorded: {', '.join(worsened)}; look, or run make coverage-full")
 
 
 if __name__ == "__main__":

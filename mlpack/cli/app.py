@@ -207,19 +207,42 @@ def install(
 
 
 @app.command()
-def export(folder: Folder = HERE, json: Json = False) -> None:
+def export(
+    folder: Folder = HERE,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Only say what becomes of each step; nothing is proved."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Also write the portable graph, with one input per raw column, to this file.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Export the fitted pipeline and prove it equal to the original; print the proof.
 
-    Example: mlpack export
+    Example: mlpack export -o model.onnx
     """
-    console = _console()
-    proved = load("mlpack.usecases.export:export")(
-        _project(folder), runner=load("mlpack.process:run"), reporter=console
-    )
+    console, project = _console(), _project(folder)
+    tools = {"runner": load("mlpack.process:run"), "reporter": console}
+    if explain:
+        found = load("mlpack.usecases.explain:explain")(project, **tools)
+        load("mlpack.cli.show:as_json" if json else "mlpack.cli.show:explained")(console, found)
+        return
+    proved = load("mlpack.usecases.export:export")(project, **tools)
+    made = None
+    if output is not None:
+        made = load("mlpack.usecases.portable:portable")(project, proved, output, **tools)
     if json:
-        load("mlpack.cli.show:proof_json")(console, proved)
+        load("mlpack.cli.show:proof_json")(console, proved, made)
         return
     load("mlpack.cli.show:proof")(console, proved)
+    if made is not None:
+        load("mlpack.cli.show:portable")(console, made)
 
 
 @app.command()

@@ -12,12 +12,14 @@ from mlpack.ports import Deployment
 
 if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one command only
     from mlpack.cli.console import Console
-    from mlpack.export import Parity
+    from mlpack.export import Parity, Step
     from mlpack.usecases.deploy import Plan
+    from mlpack.usecases.explain import Explained
     from mlpack.usecases.export import Proved
     from mlpack.usecases.install import InstallResult
     from mlpack.usecases.lock import LockResult
     from mlpack.usecases.outcome import Result
+    from mlpack.usecases.portable import Portable
     from mlpack.usecases.train import Trained
 
 MEGABYTE = 1e6
@@ -85,23 +87,56 @@ def proof(console: Console, proved: Proved) -> None:
         console.say(f"  {step.form:<7} {step.path}{told}")
     parity(console, proved.parity)
     if proved.record.reason:
-        console.warn(f"the pipeline ships as Python: {proved.record.reason}")
+        console.warn(_why(proved))
     for row in proved.worst:
         console.say(f"  {row['check']}: {row['row']}")
         console.say(f"    original {row['original']}")
         console.say(f"    served   {row['served']}")
 
 
-def proof_json(console: Console, proved: Proved) -> None:
-    """The export's record and the proof's report."""
-    console.json(
-        {
-            "form": proved.record.form,
-            "reason": proved.record.reason,
-            "parity": plain(proved.parity),
-            "versions": proved.record.versions,
-        }
-    )
+def _why(proved: Proved) -> str:
+    """In one sentence, why it is no graph or not all of it, and what that brings along."""
+    record = proved.record
+    if record.form != "hybrid":
+        return f"the pipeline ships as Python: {record.reason}"
+    with_them = f", with {', '.join(sorted(record.imports))}" if record.imports else ""
+    return f"all but some steps ship as a graph; those stay Python{with_them}: {record.reason}"
+
+
+def proof_json(console: Console, proved: Proved, made: Portable | None = None) -> None:
+    """The export's record and the proof's report, and the portable graph if one was written."""
+    told: dict[str, Any] = {
+        "form": proved.record.form,
+        "reason": proved.record.reason,
+        "parity": plain(proved.parity),
+        "versions": proved.record.versions,
+    }
+    if made is not None:
+        told["portable"] = plain(made)
+    console.json(told)
+
+
+def explained(console: Console, found: Explained) -> None:
+    """What becomes of each step, and what to type next."""
+    console.table([(_told(step), step.path, step.reason or "") for step in found.steps])
+    said = {
+        "onnx": "The whole pipeline exports as a graph.",
+        "hybrid": "All but the steps that stay Python export as a graph.",
+        "python": "The pipeline would ship as Python.",
+    }
+    console.say(f"{said[found.form]} Prove it: mlpack export")
+
+
+def _told(step: Step) -> str:
+    if step.form != "graph":
+        return "Python" if step.form == "python" else step.form
+    return {"traced": "traced", "skl2onnx": "graph (skl2onnx)"}.get(step.how, "graph")
+
+
+def portable(console: Console, made: Portable) -> None:
+    """The portable graph."""
+    console.say(f"Wrote {made.path} ({made.size / MEGABYTE:.2f} MB): one input per raw column.")
+    console.result(str(made.path))
 
 
 def built(console: Console, result: Result) -> None:
@@ -110,7 +145,7 @@ def built(console: Console, result: Result) -> None:
         if result.proved.fresh:
             proof(console, result.proved)
         elif result.proved.record.reason:
-            console.warn(f"the pipeline ships as Python: {result.proved.record.reason}")
+            console.warn(_why(result.proved))
     dist = result.built.dist.name
     console.table(
         [

@@ -92,14 +92,17 @@ class Wiring:
             project, mlpack_requirements=own_requirements(), python=python_minor()
         )
 
-    def relock(self, project: Project, form: contract.Form, reporter: Reporter) -> Lock:
-        """A production set for another form."""
+    def relock(
+        self, project: Project, form: contract.Form, imports: tuple[str, ...], reporter: Reporter
+    ) -> Lock:
+        """A production set for another form, and for what its Python parts import."""
         return lock_use_case.relock_for_form(
             project,
             form,
             resolver=resolver(project.settings.resolver),
             reporter=reporter,
             mlpack_requirements=own_requirements(),
+            imports=imports,
         ).lock
 
     def user_package(self, project: Project, reporter: Reporter) -> UserPackage:

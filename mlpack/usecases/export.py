@@ -18,8 +18,15 @@ from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.runtime import contract
 from mlpack.training.described import demanded, recorded_signature
-from mlpack.usecases.unchanged import installed_versions, own_digest
-from mlpack.usecases.work import work
+from mlpack.usecases.unchanged import installed, installed_versions, own_digest
+from mlpack.usecases.work import ConversionEndedError, work
+from mlpack.workers.wire import Answer
+
+KINDS: Mapping[contract.Form, str] = {
+    "onnx": "a graph",
+    "hybrid": "a graph, some steps as Python",
+    "python": "Python",
+}
 
 
 class ExportRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +39,9 @@ class ExportRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     metrics: dict[str, float]
     notes: tuple[str, ...]
+    parts: bool = False
+    own_code: bool = False
+    imports: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -57,11 +67,11 @@ class Proved:
         return (self.folder / name).read_bytes()
 
 
-def export_key(project: Project) -> str:
-    """The digest of everything that the export depends on.
+def require_model(project: Project) -> Path:
+    """The project's model file.
 
     Raises:
-        InputError: there is no model.
+        InputError: there is none.
     """
     if project.model is None:
         raise InputError(
@@ -69,8 +79,17 @@ def export_key(project: Project) -> str:
             where="models/",
             hint="Train one with `mlpack train`, or save a fitted pipeline as models/model.joblib.",
         )
+    return project.model
+
+
+def export_key(project: Project) -> str:
+    """The digest of everything that the export depends on.
+
+    Raises:
+        InputError: there is no model.
+    """
     parts: dict[str, str] = {
-        "model": sha256_file(project.model),
+        "model": sha256_file(require_model(project)),
         "format": project.settings.format,
         "mlpack": own_digest(),
     }
@@ -101,14 +120,22 @@ def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
     """The proved export: the kept one where nothing that it depends on has changed."""
     folder = project.cache_dir / "export" / export_key(project)
     worst: tuple[dict[str, Any], ...] = ()
-    fresh = not (folder / "export.json").is_file()
+    fresh = not _stands(folder)
     if fresh:
         # What contradicts itself on paper is told before a worker loads anything.
         demanded(project, recorded_signature(project))
         with reporter.stage("Exporting and proving") as stage:
             with staged(folder, folder=True) as out:
                 request = {"root": str(project.root), "out": str(out)}
-                answer = work("export", request, runner=runner, reporter=reporter, stage=stage)
+
+                def attempt(**more: str) -> Answer:
+                    asked = {**request, **more}
+                    return work("export", asked, runner=runner, reporter=reporter, stage=stage)
+
+                try:
+                    answer = attempt()
+                except ConversionEndedError as error:
+                    answer = attempt(given_up=str(error))
             worst = tuple(answer["worst"])
             proved = _read(folder, worst, fresh=True)
             stage.result(_summary(proved))
@@ -117,6 +144,14 @@ def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
     for note in proved.record.notes:
         reporter.note(note)
     return proved
+
+
+def _stands(folder: Path) -> bool:
+    """Whether there is an export, proved with the very packages that are installed now."""
+    if not (folder / "export.json").is_file():
+        return False
+    imports = contract.read(folder, "export.json", ExportRecord).imports
+    return installed(imports) == imports
 
 
 def _read(folder: Path, worst: tuple[dict[str, Any], ...], *, fresh: bool) -> Proved:
@@ -130,5 +165,5 @@ def _read(folder: Path, worst: tuple[dict[str, Any], ...], *, fresh: bool) -> Pr
 
 
 def _summary(proved: Proved) -> str:
-    kind = "a graph" if proved.record.form == "onnx" else "Python"
+    kind = KINDS[proved.record.form]
     return f"{kind}, equal on {proved.parity.rows:,} rows"

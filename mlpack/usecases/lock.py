@@ -91,7 +91,7 @@ def lock(
         python: the minor version to lock for, such as ``3.11``.
         platforms: that production runs on, such as ``linux/amd64``.
         mlpack_requirements: what mlpack's own distribution requires.
-        form: the exporter's verdict; None for that of the present lock.
+        form: the exporter's verdict; None for that of the present lock, with its imports.
         upgrade: take the newest of everything.
         upgrade_packages: take the newest of these.
 
@@ -100,8 +100,10 @@ def lock(
         OutsideError: the index does not answer.
     """
     present = lock_files.present(project, reporter.warn)
-    form = form or form_of(project, present.lock)
-    inputs = inputs_of(project, mlpack_requirements, python, platforms, resolver.name, form)
+    form, imports = (form, ()) if form else form_of(project, present.lock)
+    inputs = inputs_of(
+        project, mlpack_requirements, python, platforms, resolver.name, form, imports
+    )
     fits_python(project, python)
     upgraded = _known(upgrade_packages, present)
     unchanged = present.lock and present.lock.inputs == inputs.digest and not present.fault
@@ -131,21 +133,46 @@ def relock_for_form(
     resolver: Resolver,
     reporter: Reporter,
     mlpack_requirements: tuple[str, ...],
+    imports: tuple[str, ...] = (),
 ) -> LockResult:
     """Bring the production set up to date when training changed the exporter's verdict.
 
     The development set stays as it is, and its versions hold.
 
+    Args:
+        project: whose lock it is.
+        form: the verdict.
+        resolver: finds the versions.
+        reporter: is told of the progress.
+        mlpack_requirements: what mlpack's own distribution requires.
+        imports: the distributions that the Python parts of a hybrid import.
+
     Raises:
         CheckFailedError: the lock is stale for another reason than the verdict.
-        InputError, OutsideError: as in `lock`.
+        InputError: as in `lock`; or a part imports what the development set does not have.
+        OutsideError: as in `lock`.
     """
     current = check(project, mlpack_requirements=mlpack_requirements)
     present = lock_files.present(project, reporter.warn)
-    if current.form == form:
+    imports = tuple(sorted(imports))
+    if (current.form, current.imports) == (form, imports):
         return LockResult(current, len(present.prod), len(present.dev), (), resolved=False)
+    locked = {pin.name for pin in present.dev}
+    for name in imports:
+        if name not in locked:
+            raise InputError(
+                f"the model's steps that stay Python import {name}, which the lock does not have",
+                where=project.dependencies_from or "pyproject.toml",
+                hint=f"Add {name} to the project's dependencies, and run: mlpack lock",
+            )
     inputs = inputs_of(
-        project, mlpack_requirements, current.python, current.platforms, current.resolver, form
+        project,
+        mlpack_requirements,
+        current.python,
+        current.platforms,
+        current.resolver,
+        form,
+        imports,
     )
     return _production(project, inputs, present.dev, present, current.base, resolver, reporter)
 
@@ -189,6 +216,7 @@ def check(
         current.platforms,
         current.resolver,
         current.form,
+        current.imports,
     )
     if inputs.digest != current.inputs:
         raise lock_files.stale(difference(inputs, lock_files.pins(project.dev_lock)))
@@ -233,6 +261,7 @@ def _production(
         prod=requirements_file.digest(prod_text),
         dev=requirements_file.digest(dev_text),
         base=base,
+        imports=inputs.imports,
     )
     lock_files.write(project, result, prod_text, dev_text)
     changed = changes((*present.prod, *present.dev), (*prod, *dev))

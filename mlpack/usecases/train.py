@@ -16,7 +16,7 @@ class Trained:
     """What training found.
 
     Attributes:
-        task: ``classification`` or ``regression``.
+        task: what it does, as in the signature.
         metrics: by name, on the held-out rows.
         rows: how many rows were learned from and held out.
         files: what was written, relative to the project.

@@ -38,8 +38,9 @@ def fingerprint(root: Path, arguments: Mapping[str, object]) -> str:
     for name, value in sorted(arguments.items()):
         digest.update(f"{name}={value!r}\0".encode())
     digest.update(f"{sys.version_info[:2]}\0{own_digest()}\0".encode())
-    for package, installed in sorted(installed_versions().items()):
-        digest.update(f"{package}=={installed}\0".encode())
+    versions = installed_versions() | installed(_imports(root))
+    for package, found in sorted(versions.items()):
+        digest.update(f"{package}=={found}\0".encode())
     for path in sorted(project_files(root)):
         # Names may be of any bytes: this system's own are taken.
         digest.update(os.fsencode(path.relative_to(root)) + b"\0" + sha256_file(path).encode())
@@ -48,13 +49,33 @@ def fingerprint(root: Path, arguments: Mapping[str, object]) -> str:
 
 def installed_versions() -> dict[str, str]:
     """The installed versions of what an export depends on."""
+    return installed(PACKAGES)
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """The installed versions of some packages; those that are not there are left out."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
+
+
+def _imports(root: Path) -> list[str]:
+    """What the Python parts of a hybrid import, as `mlpack.lock.dumps` wrote it in one line."""
+    lock = root / "mlpack.lock"
+    text = lock.read_bytes().decode(errors="replace") if lock.is_file() else ""
+    for line in text.splitlines():
+        name, _, value = line.partition(" = ")
+        if name == "imports":
+            try:
+                names = json.loads(value)
+            except ValueError:
+                return []  # whoever reads the lock says what is wrong with it
+            return [str(each) for each in names] if isinstance(names, list) else []
+    return []
 
 
 def own_digest() -> str:

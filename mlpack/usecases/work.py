@@ -15,11 +15,16 @@ from mlpack.errors import InputError
 from mlpack.ports import Reporter, Stage
 from mlpack.process import Completed, Runner
 from mlpack.workers import wire
+from mlpack.workers.limits import SECONDS
 
 FATAL = "Fatal Python error"
 """What a crash's report begins with (https://docs.python.org/3/library/faulthandler.html)."""
 
 _FRAME = re.compile(r'\s*File "(.+)", line (\d+) in ')
+
+
+class ConversionEndedError(Exception):
+    """A conversion ended its process; the message says how."""
 
 
 def work(
@@ -36,24 +41,35 @@ def work(
 
     Raises:
         MlpackError: the worker's own error, or how its process ended.
+        ConversionEndedError: it ended while it made a graph.
     """
     crash: list[str] = []
+    told: list[str] = []
 
     def on_line(line: str) -> None:
         if crash or line.startswith(FATAL):
             crash.append(line)
         if line.startswith(wire.MARK):
+            told.append(line.removeprefix(wire.MARK))
             if stage is not None:
-                stage.result(line.removeprefix(wire.MARK))
+                stage.result(told[-1])
         elif line.strip() and not crash:
             reporter.note(line)
 
     completed = runner(
         [sys.executable, "-m", f"mlpack.workers.{name}"],
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+        env={
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            # Sets are pickled in the order of their hashes: equal models shall give equal bytes.
+            "PYTHONHASHSEED": "0",
+        },
         stdin=json.dumps(request),
         on_line=on_line,
     )
+    if completed.code < 0 and told and told[-1] == wire.CONVERTING:
+        raise ConversionEndedError(_unconverted(-completed.code))
     if completed.code or not completed.stdout:
         raise _ended(name, completed, crash, Path(request["root"]))
     try:
@@ -85,6 +101,14 @@ def _ended(name: str, completed: Completed, crash: Sequence[str], root: Path) ->
         f"the {name} process ended by itself with code {code}" + (f": {last}" if last else ""),
         hint="Does data.load, pipeline.build or the pipeline end the process? It must return.",
     )
+
+
+def _unconverted(number: int) -> str:
+    if number == getattr(signal, "SIGALRM", None):
+        return f"making its graph took longer than {SECONDS} s"
+    if number == signal.SIGKILL:
+        return "making its graph was killed from outside, most likely for want of memory"
+    return f"making its graph crashed with {_signal(number)}"
 
 
 def _frame(line: str, root: Path) -> str | None:

@@ -37,8 +37,13 @@ class Needed:
 NOTHING = Needed()
 
 
-def needed(parts: bytes, project: Project) -> Needed:
+def needed(parts: bytes, project: Project, also: frozenset[str] = frozenset()) -> Needed:
     """What loading the pickle of a hybrid's parts imports.
+
+    Args:
+        parts: the pickle.
+        project: whose code the parts may be of.
+        also: modules that are needed besides, for the frames that the parts are given.
 
     Raises:
         NotExportableError: it cannot be told, or something is of no package that could be locked.
@@ -52,7 +57,7 @@ def needed(parts: bytes, project: Project) -> Needed:
             PARTS_FILE, f"what its Python part needs cannot be told: {contents.problem}"
         )
     found = reached(contents.classes, project.package_dir)
-    owners = _owners(found.named | found.imported)
+    owners = _owners(found.named | found.imported | also)
     strangers = sorted(found.named - owners.keys())
     if strangers:
         raise NotExportableError(

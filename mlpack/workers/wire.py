@@ -21,6 +21,9 @@ ERRORS: dict[str, type[MlpackError]] = {
     kind.__name__: kind for kind in (CheckFailedError, InputError, OutsideError, ProofError)
 }
 
+CONVERTING = "making the graph"
+"""What an export tells before a conversion, which may end its process."""
+
 BUG = "bug"
 """What an answer calls an exception that nobody expected."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import msgspec
 import pandas as pd
@@ -20,7 +21,8 @@ from mlpack.files import sha256_file
 from mlpack.ports import NotExportableError
 from mlpack.runtime import contract
 from mlpack.training.usercode import importable
-from mlpack.workers.export import Result, _graph, work
+from mlpack.workers.export import Result, work
+from mlpack.workers.forms import graph
 
 
 class Out:
@@ -53,7 +55,7 @@ def test_a_pipeline_of_known_steps_becomes_a_graph(tmp_path):
     assert out.parity.rows > 100
     assert {step.form for step in out.parity.steps} == {"graph"}
     assert out.answer == {"worst": []}
-    assert out.told == ["loading the model", "proving the export"]
+    assert out.told == ["loading the model", "making the graph", "proving the export"]
     assert {"scikit-learn", "onnx", "python"} <= set(out.result.versions)
 
 
@@ -161,39 +163,122 @@ def own(folder, package, transform):
     (folder / "src" / package / "steps.py").write_text(transform)
     with importable(inspection.read(folder)):
         step = __import__(f"{package}.steps", fromlist=["step"]).step
-        rest = make_column_transformer(
+        encode = make_column_transformer(
             (OneHotEncoder(handle_unknown="ignore"), ["plan"]), remainder="passthrough"
         )
-        model = make_pipeline(FunctionTransformer(step), rest, LogisticRegression())
+        keeps = transform is not SINGLE
+        steps = (FunctionTransformer(step), *((encode,) if keeps else ()), LogisticRegression())
+        model = make_pipeline(*steps)
         tiny.save(folder, model.fit(tiny.ROWS, tiny.LABELS))
 
 
-DOUBLE = "def step(rows):\n    return rows.assign(size=rows['size'].fillna(0) * 2)\n"
+LOOP = """
+def step(rows):
+    return rows.assign(size=[2 * size if size == size else 0.0 for size in rows["size"]])
+"""
+
+# Numbers in single precision: what is behind it would compute with them in single precision too.
+SINGLE = """
+import numpy as np
+
+def step(rows):
+    return np.array([[size if size == size else 0.0] for size in rows["size"]], np.float32)
+"""
 
 
-def test_a_step_of_the_projects_own_ships_as_python_and_is_named(tmp_path):
+def own_model(folder, package):
+    """A fitted pipeline whose model is the project's own."""
+    text = (
+        "from sklearn.linear_model import LogisticRegression\nclass Own(LogisticRegression): ...\n"
+    )
+    (folder / "src" / package / "models.py").write_text(text)
+    with importable(inspection.read(folder)):
+        kind = __import__(f"{package}.models", fromlist=["Own"]).Own
+        model = make_pipeline(make_column_transformer((OneHotEncoder(), ["plan"])), kind())
+        tiny.save(folder, model.fit(tiny.ROWS, tiny.LABELS))
+
+
+def test_a_step_of_the_projects_own_stays_python_and_is_named(tmp_path):
     folder, package = tiny.project(tmp_path)
-    own(folder, package, DOUBLE)
+    own(folder, package, LOOP)
+    out = Out(folder)
+    assert (out.result.form, out.parity.form) == ("hybrid", "hybrid")
+    assert "functiontransformer" in out.result.reason
+    assert out.result.model == contract.ONNX_FILE
+    assert (out.result.encoded, out.result.parts, out.result.own_code) == (True, True, True)
+    assert {contract.ONNX_FILE, contract.ENCODING_FILE, contract.PARTS_FILE} <= out.files
+    assert out.parity.equal
+    assert [step.form for step in out.parity.steps] == ["python", "python", "graph"]
+    assert out.parity.steps[0].path.startswith("functiontransformer")
+    # What it names, and not what the project depends on besides.
+    assert out.result.imports.keys() == {"joblib", "numpy", "scikit-learn"}
+
+
+def test_the_same_hybrid_gives_the_same_bytes(tmp_path):
+    folder, package = tiny.project(tmp_path)
+    own(folder, package, LOOP)
+    files = [
+        {path.name: path.read_bytes() for path in Out(folder).folder.iterdir()} for _ in range(2)
+    ]
+    assert files[0] == files[1]
+
+
+def test_a_model_of_the_projects_own_ships_as_python(tmp_path):
+    folder, package = tiny.project(tmp_path)
+    own_model(folder, package)
     out = Out(folder)
     assert out.result.form == "python"
-    assert "FunctionTransformer" in out.result.reason
+    assert "Own" in out.result.reason
     assert not out.result.encoded
-    assert contract.ENCODING_FILE not in out.files
+    assert not {contract.ENCODING_FILE, contract.PARTS_FILE} & out.files
+    assert (out.result.parts, out.result.imports) == (False, {})
     assert out.parity.equal
     assert out.parity.form == "python"
     assert [step.form for step in out.parity.steps] == ["python"]
-    assert out.parity.steps[0].path == "functiontransformer"
     # The very file that was trained: pickling it again would give other bytes.
     model = folder / "models" / "model.joblib"
     assert (out.folder / contract.PICKLE_FILE).read_bytes() == model.read_bytes()
 
 
-def test_where_a_graph_is_demanded_python_is_an_error(tmp_path):
-    folder, package = tiny.project(tmp_path, settings='format = "onnx"')
-    own(folder, package, DOUBLE)
-    with pytest.raises(ProofError, match=r"cannot be exported: .*FunctionTransformer") as caught:
+@pytest.mark.parametrize("demanded", ["onnx", "hybrid"])
+def test_where_a_graph_is_demanded_python_is_an_error(tmp_path, demanded):
+    folder, package = tiny.project(tmp_path, settings=f'format = "{demanded}"')
+    own_model(folder, package)
+    with pytest.raises(ProofError, match=r"cannot be exported: .*Own") as caught:
         Out(folder)
     assert 'format = "auto"' in caught.value.hint
+
+
+def test_where_a_whole_graph_is_demanded_a_hybrid_is_an_error(tmp_path):
+    folder, package = tiny.project(tmp_path, settings='format = "onnx"')
+    own(folder, package, LOOP)
+    with pytest.raises(ProofError, match=r"cannot be exported: .*functiontransformer"):
+        Out(folder)
+
+
+def test_a_hybrid_that_answers_otherwise_ships_as_python_or_not_at_all(tmp_path):
+    folder, package = tiny.project(tmp_path)
+    own(folder, package, SINGLE)
+    out = Out(folder)
+    assert out.result.form == "python"
+    assert "with that as Python and the rest as a graph, of 12 rows" in out.result.reason
+    assert (out.result.parts, out.result.own_code, out.result.imports) == (False, False, {})
+    assert {step.form for step in out.parity.steps} == {"python"}
+    demanding = 'format = "hybrid"'
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(demanding)
+    with pytest.raises(ProofError, match="rows are refused by one side only"):
+        Out(folder)
+
+
+def test_a_part_in_no_package_that_can_be_locked_ships_as_python(tmp_path, monkeypatch):
+    folder, package = tiny.project(tmp_path)
+    (folder / "beside.py").write_text(LOOP)
+    own(folder, package, "from beside import step\n")
+    monkeypatch.delitem(sys.modules, "beside")
+    out = Out(folder)
+    assert out.result.form == "python"
+    assert "needs beside, which is neither in an installed package" in out.result.reason
 
 
 def test_python_can_be_demanded(tmp_path):
@@ -307,7 +392,7 @@ class Stumbling:
     def accepts(self, pipeline):
         return True
 
-    def export(self, pipeline, signature):
+    def export(self, pipeline, signature, *, hybrid=False):
         if isinstance(self.made, Exception):
             raise self.made
         return self.made
@@ -323,4 +408,4 @@ class Stumbling:
 def test_a_converter_that_stumbles_is_a_reason_and_no_end(made):
     signature = contract.Signature(task="regression", columns=(), outputs=())
     with pytest.raises(NotExportableError, match="making its graph failed"):
-        _graph(Stumbling(made), object(), signature)
+        graph(Stumbling(made), object(), signature)
