@@ -13,11 +13,13 @@ import msgspec
 from cases.case import Case
 from cases.data import spoiled, table
 from mlpack.errors import MlpackError
-from mlpack.export import Parity
+from mlpack.export import Exported, Parity
 from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.ports import NotExportableError
 from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
+from mlpack.runtime.contract import Signature
+from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.session import Session
 from mlpack.training.observe import observe, real_rows
@@ -28,6 +30,7 @@ VERDICTS = {
     "exact": "exact",
     "float32": "exact within float32",
     "near": "within 1e-6",
+    "hybrid": "hybrid",
     "python": "Python: not exportable",
     "caught": "Python: caught by the proof",
     "unserved": "not served",
@@ -39,8 +42,9 @@ VERDICTS = {
 """What can become of a case, from best to worst, in the words of the table.
 
 ``exact`` and ``float32`` ship as they are. ``near`` ships too, but the original computes in
-float64, so that more is wanted. ``python`` and ``caught`` ship as Python. ``unserved`` is refused
-before any export, because of what it answers. The others are faults of mlpack or of the list.
+float64, so that more is wanted. ``hybrid`` ships with some steps as Python, and the other steps
+with the model as a graph. ``python`` and ``caught`` ship as Python. ``unserved`` is refused before
+any export, because of what it answers. The others are faults of mlpack or of the list.
 """
 
 
@@ -106,8 +110,7 @@ def _judge(case: Case) -> Result:
         exporter = SklearnExporter()
         if not exporter.accepts(pipeline):
             return _said(case, "python", "no exporter accepts it")
-        exported = exporter.export(pipeline, signature)
-        session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
+        exported, engine = _exported(exporter, pipeline, signature)
     except NotExportableError as error:
         return _said(case, "python", error)
     except MlpackError as error:
@@ -120,14 +123,34 @@ def _judge(case: Case) -> Result:
         [column.name for column in signature.columns if column.nullable],
     )
     every = batches(signature, test, exported)
+    session = Session(signature, engine)
     try:
         parity, _ = prove(pipeline, session, signature, exported, every)
     except Exception as error:
         return _said(case, "raised", f"in the proof: {type(error).__name__}: {error}")
-    return _told(case, parity, len(exported.model))
+    return _told(case, parity, len(exported.model), exported.reason)
 
 
-def _told(case: Case, parity: Parity, size: int) -> Result:
+def _exported(
+    exporter: SklearnExporter, pipeline: Any, signature: Signature
+) -> tuple[Exported, OnnxEngine]:
+    """The whole as a graph, else a hybrid, and what serves it.
+
+    A graph of all is tried by itself, so that a converter that fails is seen: a hybrid would take
+    its step for one that stays Python.
+    """
+    try:
+        exported = exporter.export(pipeline, signature)
+        return exported, OnnxEngine(exported.model, exported.encoding, signature)
+    except NotExportableError:
+        exported = exporter.export(pipeline, signature, hybrid=True)
+    if exported.form == "onnx":
+        return exported, OnnxEngine(exported.model, exported.encoding, signature)
+    parts = load_parts(exported.parts)
+    return exported, HybridEngine(exported.model, exported.encoding, signature, parts)
+
+
+def _told(case: Case, parity: Parity, size: int, reason: str | None = None) -> Result:
     checks = parity.checks
     largest = max(check.largest for check in checks)
     result = Result(
@@ -145,6 +168,9 @@ def _told(case: Case, parity: Parity, size: int) -> Result:
     if not parity.equal:
         result.verdict = "caught"
         result.reason = _figures(parity)
+    elif parity.form == "hybrid":
+        result.verdict = "hybrid"
+        result.reason = _line(reason)
     elif largest <= EXACT:
         result.verdict = "exact"
     elif case.float32 and largest <= TOLERANCE:

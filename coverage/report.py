@@ -23,7 +23,7 @@ GOOD = ("exact", "float32")
 HEAD = """\
 # What exports, case by case
 
-This table is written by `make coverage`. Every row is a whole pipeline on real data: from the raw
+This table is written by `make coverage-full`. Each row is a whole pipeline on real data: from the
 columns of a data frame, with its strings, integers, booleans and natural missing values, to the
 prediction. It is fitted, exported and proved like the pipeline of any project, on rows that were
 held out (with unknown categories in 2% of the strings and 5% of the cells missing besides), on
@@ -32,6 +32,8 @@ hostile rows and on rows around every threshold.
 - **exact**: not one label and not one refusal differs, and no number by more than 1e-12.
 - **exact within float32**: the same within 1e-6, where the original itself computes in float32.
 - **within 1e-6**: exported and served, but the original computes in float64, so more is wanted.
+- **hybrid**: the steps that the reason names stay Python, with what feeds them; the other steps
+  and the model are a graph, and the whole is proved. Production has only what those steps import.
 - **Python: not exportable**: the pipeline is served as Python, for the reason given.
 - **Python: caught by the proof**: there is a graph, but it answers otherwise than the original
   somewhere. It never ships: the pipeline is served as Python.

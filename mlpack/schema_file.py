@@ -280,7 +280,7 @@ def _is_of(category: Category, column: Column) -> bool:
         return isinstance(category, str)
     if column.type == "boolean":
         return isinstance(category, bool)
-    if isinstance(category, bool | str):
+    if isinstance(category, bool | str) or column.type in ("date", "datetime"):
         return False
     return column.type == "number" or float(category).is_integer()
 

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from palmerpenguins import load_penguins
 
 CACHE = "MLPACK_COVERAGE_DATA"
@@ -32,6 +34,7 @@ INTEGERS = ["month", "hour", "distance"]
 STRINGS = ["carrier", "origin", "manufacturer"]
 BOOLEANS = ["weekend"]
 FLIGHTS = [*NUMBERS, *INTEGERS, *STRINGS, *BOOLEANS]
+TIMES = [*FLIGHTS, "time_hour"]
 
 BILLS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
 
@@ -108,6 +111,109 @@ FRAMES: dict[str, tuple[str, list[str]]] = {
     "penguins": ("penguins", [*BILLS, "island", "sex", "year"]),
     "titanic": ("titanic", ["name", "class", "age", "sex"]),
     "cities": ("cities", ["name", "lat"]),
+    "flights, nullable": ("flights", FLIGHTS),
+    "flights, arrow": ("flights", FLIGHTS),
+    "flights, float32": ("flights", FLIGHTS),
+    "flights, single": ("flights", FLIGHTS),
+    "flights, small": ("flights", FLIGHTS),
+    "flights, objects": ("flights", FLIGHTS),
+    "flights, decimals": ("flights", FLIGHTS),
+    "flights, arrow decimals": ("flights", FLIGHTS),
+    "flights, categories": ("flights", FLIGHTS),
+    "flights, dictionaries": ("flights", FLIGHTS),
+    "flights, strings": ("flights", FLIGHTS),
+    "flights, nan": ("flights", FLIGHTS),
+    "flights, times": ("flights", TIMES),
+    "flights, zoned": ("flights", TIMES),
+    "flights, dates": ("flights", TIMES),
+    "flights, arrow times": ("flights", TIMES),
+}
+
+
+def _as(**dtypes: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Columns by their kind as other dtypes."""
+    kinds = {"numbers": NUMBERS, "integers": INTEGERS, "strings": STRINGS, "booleans": BOOLEANS}
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        named = {name: dtype for kind, dtype in dtypes.items() for name in kinds[kind]}
+        return frame.astype(named)
+
+    return change
+
+
+def _objects(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(object).where(frame.notna(), None)
+
+
+def _decimals(frame: pd.DataFrame, names: list[str] = NUMBERS) -> pd.DataFrame:
+    made = {
+        name: pd.Series(
+            [None if value != value else Decimal(str(value)) for value in frame[name].tolist()],
+            index=frame.index,
+            dtype=object,
+        )
+        for name in names
+    }
+    return frame.assign(**made)
+
+
+def _arrow_decimals(frame: pd.DataFrame) -> pd.DataFrame:
+    # scikit-learn takes no missing one of them.
+    kind = pd.ArrowDtype(pa.decimal128(12, 3))
+    return _decimals(frame, INTEGERS).astype(dict.fromkeys(INTEGERS, kind))
+
+
+def _named_nan(frame: pd.DataFrame) -> pd.DataFrame:
+    """A carrier that is called nan, beside rows that have none."""
+    called = frame["carrier"].astype(object).replace({"UA": "nan"})
+    return frame.assign(carrier=called.where(frame["hour"] % 7 != 0, np.nan))
+
+
+def _times(frame: pd.DataFrame) -> pd.DataFrame:
+    at = pd.to_datetime(frame["time_hour"], utc=True).dt.tz_localize(None).dt.as_unit("us")
+    return frame.assign(time_hour=at.where(frame["distance"] % 11 != 0))
+
+
+def _zoned(frame: pd.DataFrame) -> pd.DataFrame:
+    at = _times(frame)["time_hour"].dt.as_unit("ns").dt.tz_localize("UTC")
+    return frame.assign(time_hour=at.dt.tz_convert("America/New_York"))
+
+
+def _dates(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(time_hour=pd.to_datetime(frame["time_hour"], utc=True).dt.date)
+
+
+def _arrow_times(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(time_hour=_zoned(frame)["time_hour"].astype(_ARROW_TIME))
+
+
+_ARROW_TIME = pd.ArrowDtype(pa.timestamp("ms", tz="America/New_York"))
+
+# What is done to the columns before a pipeline sees them: other dtypes, the same values.
+CHANGED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "flights, nullable": _as(
+        numbers="Float64", integers="Int64", strings="string[python]", booleans="boolean"
+    ),
+    "flights, arrow": _as(
+        numbers="double[pyarrow]",
+        integers="int64[pyarrow]",
+        strings=pd.ArrowDtype(pa.large_string()),
+        booleans="bool[pyarrow]",
+    ),
+    "flights, float32": _as(numbers="float32"),
+    "flights, single": _as(numbers="float32", integers="int16", booleans="uint8"),
+    "flights, small": _as(integers="Int16", booleans="uint8"),
+    "flights, objects": _objects,
+    "flights, decimals": _decimals,
+    "flights, arrow decimals": _arrow_decimals,
+    "flights, categories": _as(strings="category"),
+    "flights, dictionaries": _as(strings=pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
+    "flights, strings": _as(strings="string[pyarrow]"),
+    "flights, nan": _named_nan,
+    "flights, times": _times,
+    "flights, zoned": _zoned,
+    "flights, dates": _dates,
+    "flights, arrow times": _arrow_times,
 }
 
 
@@ -168,10 +274,11 @@ def table(data: str, target: str) -> Table:
     origin, columns = FRAMES[data]
     rows = source(origin)
     cut = FIT if len(rows) > FIT else len(rows) * 2 // 3
+    held = CHANGED.get(data, pd.DataFrame.copy)(rows[columns])
     return Table(
-        fit=rows[columns].iloc[:cut],
+        fit=held.iloc[:cut],
         target=TARGETS[origin][target](rows)[:cut],
-        test=rows[columns].iloc[cut:].reset_index(drop=True),
+        test=held.iloc[cut:].reset_index(drop=True),
     )
 
 

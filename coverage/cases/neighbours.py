@@ -11,7 +11,7 @@ from sklearn.neighbors import (
 )
 
 from cases.case import Case
-from cases.parts import few, model
+from cases.parts import dense, few, model
 
 CASES = (
     Case("neighbours/classifier", "KNeighborsClassifier()", lambda: few(KNeighborsClassifier())),
@@ -81,5 +81,27 @@ CASES = (
         "neighbours/centroid-shrunk",
         "NearestCentroid(shrink_threshold=0.5)",
         lambda: few(NearestCentroid(shrink_threshold=0.5)),
+    ),
+    Case(
+        "neighbours/classifier-brute",
+        'KNeighborsClassifier(algorithm="brute")',
+        lambda: few(KNeighborsClassifier(algorithm="brute")),
+        target="band",
+    ),
+    Case(
+        "neighbours/classifier-ball",
+        'KNeighborsClassifier(algorithm="ball_tree", p=1)',
+        lambda: few(KNeighborsClassifier(algorithm="ball_tree", p=1)),
+    ),
+    Case(
+        "neighbours/classifier-many",
+        "KNeighborsClassifier(15) of more than 15 columns",
+        lambda: dense(KNeighborsClassifier(15)),
+    ),
+    Case(
+        "neighbours/centroid-priors",
+        'NearestCentroid(priors="empirical"), three classes',
+        lambda: few(NearestCentroid(priors="empirical")),
+        target="band",
     ),
 )

@@ -67,4 +67,19 @@ CASES = (
         "GaussianMixture(3)",
         lambda: few(GaussianMixture(3, random_state=0, reg_covar=1e-3)),
     ),
+    _case(
+        "mixture-diag",
+        'GaussianMixture(3, covariance_type="diag")',
+        lambda: few(GaussianMixture(3, covariance_type="diag", random_state=0, reg_covar=1e-3)),
+    ),
+    _case(
+        "local-share",
+        "LocalOutlierFactor(novelty=True, contamination=0.1)",
+        lambda: dense(LocalOutlierFactor(novelty=True, contamination=0.1)),
+    ),
+    _case(
+        "one-class-sparse",
+        "OneClassSVM() on a sparse matrix",
+        lambda: model(OneClassSVM(nu=0.1)),
+    ),
 )

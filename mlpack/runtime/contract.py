@@ -22,13 +22,15 @@ PARITY_FILE = "parity.json"
 OPENAPI_FILE = "openapi.json"
 ONNX_FILE = "model.onnx"
 PICKLE_FILE = "model.joblib"
+PARTS_FILE = "parts.joblib"
 
 Category = str | int | float | bool
 """A category or a label, in its own JSON type. Note that True and 1 are different categories."""
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "outliers", "clusters"]
 Form = Literal["onnx", "hybrid", "python"]
-ColumnType = Literal["number", "integer", "boolean", "string"]
+ColumnType = Literal["number", "integer", "boolean", "string", "date", "datetime"]
+"""What a column holds. A date is of the calendar; a datetime has a time, and perhaps a zone."""
 
 
 class ContractError(Exception):
@@ -49,6 +51,9 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         minimum, maximum: the smallest and largest value observed; numbers and integers only.
         categories: the values observed, sorted, if they were few; strings, booleans, integers.
         missing: the share of rows in which it was missing, 0 to 1.
+        zone: of a datetime, such as ``Europe/Berlin`` or ``UTC+01:00``; None where it has none.
+        held: the class of the objects in a column of objects, where JSON has none of the kind.
+        ordered: whether its categories have an order.
     """
 
     name: str
@@ -60,10 +65,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     maximum: float | int | None = None
     categories: tuple[Category, ...] | None = None
     missing: float = 0.0
+    zone: str | None = None
+    held: Literal["Decimal", "date", "datetime", "Timestamp"] | None = None
+    ordered: bool = False
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of the model: ``label``, ``probabilities`` or ``value``.
+    """One output of the model: ``label``, ``probabilities``, ``value`` or ``score``.
 
     Attributes:
         name: its name.
@@ -83,7 +91,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         task: what it does.
         columns: the raw columns in the order of the training frame.
         outputs: what it answers.
-        labels: the classes in the order of the probabilities; empty for a regression.
+        labels: the classes in the order of the probabilities, -1 and 1 for outliers and others,
+            the numbers of the clusters; empty for a regression.
         positive: the class that counts as positive, if there are two.
         target: the name of the column that it predicts, if it is known.
         source: where this was learned from.
@@ -99,6 +108,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     source: Literal["train", "sample", "estimator"] = "train"
     rows: int = 0
+
+    def has(self, output: str) -> bool:
+        """Whether the model answers `output`."""
+        return any(each.name == output for each in self.outputs)
 
     def column(self, name: str) -> Column:
         """The column called `name`.
@@ -155,6 +168,57 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
     refuse_unknown: bool = False
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What has no exact graph and stays Python: steps of the pipeline that begin at raw columns.
+
+    Attributes:
+        name: the graph's input that takes its answer, and its key in ``parts.joblib``.
+        columns: the raw columns that it is given, in this order.
+        width: how many numbers a row it answers.
+        series: it is given its one column as a series and not as a data frame.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    width: int
+    series: bool = False
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the terms of one text column are found and counted before the graph (``text.Terms``).
+
+    The names and their meaning are scikit-learn's, whose ``CountVectorizer`` this is.
+
+    Attributes:
+        name: the graph's input that takes what was counted.
+        column: the column's name.
+        lowercase: the text is lowered first, with Python's ``str.lower``.
+        strip_accents: and then freed of its accents, in this way.
+        analyzer: what a term is made of: words, characters, or characters within a word.
+        pattern: what a word is, for Python's ``re.findall``; of a group, if there is one.
+        stop_words: words that are left out before they are put together.
+        shortest, longest: of how many words or characters a term is made.
+        terms: the known terms in the order of their columns; words are joined by a space.
+        hashed: there are no known terms: each has a column of so many, by its MurmurHash3.
+        alternate_sign: a term whose hash is negative counts -1.
+        binary: a term counts once, however often it occurs.
+    """
+
+    name: str
+    column: str
+    lowercase: bool = True
+    strip_accents: Literal["unicode", "ascii"] | None = None
+    analyzer: Literal["word", "char", "char_wb"] = "word"
+    pattern: str = r"(?u)\b\w\w+\b"
+    stop_words: tuple[str, ...] = ()
+    shortest: int = 1
+    longest: int = 1
+    terms: tuple[str, ...] = ()
+    hashed: int = 0
+    alternate_sign: bool = False
+    binary: bool = False
+
+
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """How rows become the inputs of the core graph. Missing numbers are NaN.
 
@@ -162,25 +226,37 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
     - ``numbers``: float64 [rows, len(numbers)], one raw column each (booleans as 0 and 1);
     - ``codes``: int64 [rows, len(codes)];
-    - ``text_0``, ``text_1`` ...: string [rows, 1], one per column in `texts`.
+    - ``text_0``, ``text_1`` ...: int64 [entries, 3], for each of `texts` a row, a term, and how
+      often the row has it; by row and then by term, which a row has once or not at all;
+    - ``rows``: int64 [1], how many rows there are;
+    - ``python_0``, ``python_1`` ...: float64 [rows, width], the answers of the `parts` of a hybrid.
+      A part that the graph has no input for is asked all the same: where it raises, the row is
+      refused.
 
     Its outputs:
 
     - ``refused``: bool [rows], true where the original pipeline would raise for the row;
-    - ``label``: int64 [rows], an index into the signature's labels (classification);
-    - ``probabilities``: float64 [rows, labels] (classification, if the original has them);
-    - ``value``: float64 [rows, outputs] (regression).
+    - ``label``: int64 [rows], an index into the signature's labels (all but regressions);
+    - ``probabilities``: float64 [rows, labels] (if the original has them);
+    - ``value``: float64 [rows, outputs] (regression);
+    - ``score``: float64 [rows, 1], the less the more of an outlier (outliers).
 
-    A column may stand in `numbers` and in `codes` when the pipeline uses it both ways. Those of
-    `texts` that stand in `lowercase` too are lowered with Python's ``str.lower`` before the graph:
-    ONNX lowers by the C library's locale, which differs from Python in some scripts.
+    A column may stand in `numbers` and in `codes` when the pipeline uses it both ways, and in
+    `texts` as often as it is read in different ways.
+
+    Attributes:
+        rows: whether the graph is told how many rows there are.
+        at_once: how many rows the graph is given at once, so that its memory has a limit; 0 for
+            any number.
     """
 
     format: int = FORMAT
     numbers: tuple[str, ...] = ()
     codes: tuple[Codes, ...] = ()
-    texts: tuple[str, ...] = ()
-    lowercase: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
+    rows: bool = False
+    at_once: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,10 +274,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         name: the distribution's name, as in the project.
         version: the project's version.
         package: the import package that holds the model.
-        form: ``onnx`` (the graph), ``python`` (the fitted pipeline itself), or ``hybrid``.
+        form: ``onnx`` (the graph), ``python`` (the fitted pipeline itself), or ``hybrid`` (the
+            graph, and beside it those steps as Python that have none).
         python: the minor version that the lock was made for, such as ``3.11``.
         model: the graph or the pickle.
         files: the other data files.
+        parts: the pickle of a hybrid's steps that stay Python; None for the other forms.
         runtime: the digest of the runtime's sources that ship with it.
         lock: the digest of the production lock.
         reason: why it is not ``onnx``, naming the step; None if it is.
@@ -222,6 +300,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     versions: dict[str, str] = {}
     metrics: dict[str, float] = {}
+    parts: Blob | None = None
 
 
 _T = TypeVar("_T")

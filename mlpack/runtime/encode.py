@@ -1,21 +1,25 @@
 """Turns clean values into the inputs of the core graph, as the contract's Encoding says.
 
-A missing text is sent as the empty string: texts have no marker of their own, so the exporter
-only makes a column a text where the original treats both alike or the column is not nullable.
+A missing text has the terms of the empty string: the original raises for it, so the column is not
+nullable and the row is refused anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .contract import Category, Codes, Column, ColumnType, Encoding, Signature
 from .predictions import Refusal, shown
-from .values import Values, cells, fits
+from .text import Terms
+from .values import Values, cells, fits, single
 
 Inputs = dict[str, np.ndarray]
+
+ONE = np.array([1], dtype=np.int64)
 
 
 class Lookup(dict[Any, int]):
@@ -36,6 +40,16 @@ class Lookup(dict[Any, int]):
         return self.unknown
 
 
+class SingleLookup(Lookup):
+    """The same for a column of float32: its categories are rounded, a value that comes is not."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: object) -> int:
+        with np.errstate(over="ignore"):
+            return self.get(float(np.float32(key)), self.unknown)  # type: ignore[arg-type]
+
+
 class _Coded:
     """One column of codes: where its value stands and what it becomes."""
 
@@ -44,7 +58,8 @@ class _Coded:
     def __init__(self, codes: Codes, index: int, column: Column) -> None:
         self.name = codes.column
         self.index = index
-        self.lookup = Lookup(codes.categories, column.type)
+        kind = SingleLookup if single(column) else Lookup
+        self.lookup = kind(codes.categories, column.type)
         self.refuse = codes.refuse_unknown
         some = ", ".join(shown(category) for category in codes.categories[:10])
         self.expected = f"one of {some}" + (" ..." if len(codes.categories) > 10 else "")
@@ -64,10 +79,8 @@ class Encoder:
         self._refusing = tuple(
             (place, coded) for place, coded in enumerate(self._codes) if coded.refuse
         )
-        self._texts = tuple(
-            (f"text_{i}", place[name], name in encoding.lowercase)
-            for i, name in enumerate(encoding.texts)
-        )
+        self._texts = tuple((text.name, place[text.column], Terms(text)) for text in encoding.texts)
+        self._rows = encoding.rows
 
     def one(self, values: Sequence[Any]) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for one row of clean values, in the signature's order."""
@@ -83,9 +96,12 @@ class Encoder:
                 if codes[place] == coded.lookup.unknown:
                     got = shown(values[coded.index])
                     refusals = (*refusals, Refusal(0, coded.name, coded.expected, got))
-        for name, index, lower in self._texts:
-            value = values[index] or ""
-            inputs[name] = np.array([[value.lower() if lower else value]], dtype=object)
+        for name, index, terms in self._texts:
+            found = terms(values[index] or "").items()
+            entries = [each for term, count in found for each in (0, term, count)]
+            inputs[name] = np.array(entries, dtype=np.int64).reshape(-1, 3)
+        if self._rows:
+            inputs["rows"] = ONE
         return inputs, refusals
 
     def many(self, columns: Sequence[Values], rows: int) -> tuple[Inputs, tuple[Refusal, ...]]:
@@ -110,12 +126,22 @@ class Encoder:
                         for row in np.flatnonzero(codes[:, place] == coded.lookup.unknown).tolist()
                     ]
             inputs["codes"] = codes
-        for name, index, lower in self._texts:
-            text = np.empty((rows, 1), dtype=object)
-            texts = [value or "" for value in cells(columns[index])]
-            text[:, 0] = [value.lower() for value in texts] if lower else texts
-            inputs[name] = text
+        for name, index, terms in self._texts:
+            inputs[name] = _entries([terms(value or "") for value in cells(columns[index])])
+        if self._rows:
+            inputs["rows"] = np.array([rows], dtype=np.int64)
         return inputs, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+
+def _entries(found: Sequence[dict[int, int]]) -> np.ndarray:
+    """What each row has, as int64 [entries, 3]: row, term, how often."""
+    lengths = [len(row) for row in found]
+    entries = np.empty((sum(lengths), 3), dtype=np.int64)
+    entries[:, 0] = np.repeat(np.arange(len(found)), lengths)
+    counts = chain.from_iterable(row.values() for row in found)
+    entries[:, 1] = np.fromiter(chain.from_iterable(found), np.int64, len(entries))
+    entries[:, 2] = np.fromiter(counts, np.int64, len(entries))
+    return entries
 
 
 def _floats(values: Values) -> np.ndarray:

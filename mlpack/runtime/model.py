@@ -32,7 +32,7 @@ from .values import Clean
 __all__ = ["InvalidInputError", "Model", "ModelError"]
 
 # Loaded by name, so that a graph never loads pandas and a pickle never loads ONNX Runtime.
-_ENGINES = {"onnx": ".onnx_session", "python": ".python_session"}
+_ENGINES = {"onnx": ".onnx_session", "hybrid": ".hybrid_session", "python": ".python_session"}
 
 
 class Model:
@@ -88,8 +88,9 @@ class Model:
         """Predict one row (a dict), a list of dicts, a dict of arrays, a data frame or a table.
 
         Returns:
-            A label or number per row (a list of numbers where a regression has several outputs);
-            for one dict, that of its row.
+            A label or number per row (a list of numbers where a regression has several outputs;
+            -1 for an outlier and 1 for others; the number of a cluster); for one dict, that of its
+            row.
 
         Raises:
             InvalidInputError: some row is refused; all problems are in it.
@@ -110,6 +111,19 @@ class Model:
         found = self.answers.probabilities(self._accepted(data))
         if found is None:
             raise ModelError(f"{self.name} has no probabilities")
+        return found[0] if _is_row(data) else found
+
+    def predict_score(self, data: Any) -> Any:  # noqa: ANN401 - rows or columns of any library
+        """A number per row, the less the more of an outlier; for one dict, that of its row.
+
+        Raises:
+            InvalidInputError: some row is refused; all problems are in it.
+            TypeError: `data` is nothing that `predict` takes.
+            ModelError: the model does not tell outliers from others.
+        """
+        found = self.answers.scores(self._accepted(data))
+        if found is None:
+            raise ModelError(f"{self.name} has no scores")
         return found[0] if _is_row(data) else found
 
     def predict_rows(
@@ -202,7 +216,12 @@ def _engine(folder: Path, manifest: Manifest, signature: Signature) -> Any:  # n
     if module is None:
         raise ModelError(f"this runtime cannot serve the form {manifest.form!r}")
     data = _verified(folder, manifest.model)
-    return importlib.import_module(module, __package__).load(folder, data, signature)
+    loads = importlib.import_module(module, __package__).load
+    if manifest.form != "hybrid":
+        return loads(folder, data, signature)
+    if manifest.parts is None:
+        raise ModelError("the manifest of this hybrid names no Python parts: install it again")
+    return loads(folder, data, signature, _verified(folder, manifest.parts))
 
 
 def _verified(folder: Path, blob: Blob) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 
@@ -16,6 +17,9 @@ from .values import Values
 
 ACCEPTED = "a row that the original pipeline accepts"
 RAISES = "values for which it raises"
+
+ROUNDING = ("MatMulScaleFusion",)
+"""Optimizers that lose digits: this one turns a factor beside a product of matrices to float32."""
 
 
 class OnnxEngine:
@@ -35,15 +39,16 @@ class OnnxEngine:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._graph = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=ROUNDING
         )
         self._encoder = Encoder(signature, encoding)
+        self._at_once = encoding.at_once
         self._names = [output.name for output in self._graph.get_outputs()]
         place = {name: index for index, name in enumerate(self._names)}
         self._refused = place.get("refused")
         self._label = place.get("label")
         self._probabilities = place.get("probabilities")
-        self._value = place.get("value")
+        self._value = place.get("value", place.get("score"))
 
     def one(self, values: Sequence[Any]) -> Predictions:
         """The prediction for one row of clean values, in the signature's order."""
@@ -52,8 +57,20 @@ class OnnxEngine:
 
     def many(self, columns: Sequence[Values], rows: int) -> Predictions:
         """The predictions for clean columns, in the signature's order."""
-        inputs, refusals = self._encoder.many(columns, rows)
-        return self._run(inputs, rows, refusals)
+        step = self._at_once or rows
+        if rows <= step:
+            inputs, refusals = self._encoder.many(columns, rows)
+            return self._run(inputs, rows, refusals)
+        starts = range(0, rows, step)
+        return _joined(
+            [
+                self.many(
+                    [column[start : start + step] for column in columns], min(step, rows - start)
+                )
+                for start in starts
+            ],
+            starts,
+        )
 
     def _run(self, inputs: Inputs, rows: int, refusals: tuple[Refusal, ...]) -> Predictions:
         outputs = self._graph.run(self._names, inputs)
@@ -72,6 +89,26 @@ class OnnxEngine:
             None if self._value is None else outputs[self._value],
             refusals,
         )
+
+
+def _joined(parts: Sequence[Predictions], starts: Sequence[int]) -> Predictions:
+    """The answers for parts of a batch, each of which starts at its row, as those for the whole."""
+    return Predictions(
+        sum(part.rows for part in parts),
+        _stacked([part.labels for part in parts]),
+        _stacked([part.probabilities for part in parts]),
+        _stacked([part.values for part in parts]),
+        tuple(
+            msgspec.structs.replace(refusal, row=refusal.row + start)
+            for part, start in zip(parts, starts, strict=True)
+            for refusal in part.refusals
+        ),
+    )
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    there = [array for array in arrays if array is not None]
+    return np.concatenate(there) if there else None
 
 
 def load(folder: Path, model: bytes, signature: Signature) -> OnnxEngine:

@@ -11,9 +11,17 @@ import re
 from typing import Any
 
 from .contract import Category, Column, Constraint, Schema, Signature
+from .moments import expected
 from .predictions import label_key
+from .values import INT64_MAX, INT64_MIN, limits
 
 _NONE = Constraint()
+_KINDS = {
+    "classification": "Classification",
+    "regression": "Regression",
+    "outliers": "Detection of outliers",
+    "clusters": "Clustering",
+}
 _PROBLEMS = {
     "400": "The body is not what its content type says.",
     "401": "An API key is needed.",
@@ -79,7 +87,7 @@ def example(signature: Signature, schema: Schema) -> dict[str, Any]:
 
 def _about(signature: Signature) -> str:
     what = f" of {signature.target}" if signature.target else ""
-    kind = "Classification" if signature.task == "classification" else "Regression"
+    kind = _KINDS[signature.task]
     labels = ", ".join(label_key(label) for label in signature.labels)
     return f"{kind}{what}." + (f" Labels: {labels}." if labels else "")
 
@@ -141,14 +149,23 @@ def _nullable(column: Column, constraint: Constraint) -> bool:
 
 def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
     nullable = _nullable(column, constraint)
-    result: dict[str, Any] = {"type": [column.type, "null"] if nullable else column.type}
+    moment = column.type in ("date", "datetime")
+    kind = "string" if moment else column.type
+    result: dict[str, Any] = {"type": [kind, "null"] if nullable else kind}
     if column.type == "integer":
         result["format"] = "int64"
+        low, high = limits(column)
+        if (low, high) != (INT64_MIN, INT64_MAX):
+            result |= {"minimum": low, "maximum": high}
+    if column.type == "date":
+        result["format"] = "date"
+    if column.zone is not None:
+        result["format"] = "date-time"  # which has an offset; a time without one is no format
     if column.type in ("number", "integer"):
         if constraint.minimum is not None:
-            result["minimum"] = constraint.minimum
+            result["minimum"] = max(constraint.minimum, result.get("minimum", -math.inf))
         if constraint.maximum is not None:
-            result["maximum"] = constraint.maximum
+            result["maximum"] = min(constraint.maximum, result.get("maximum", math.inf))
     if constraint.categories is not None:
         result["enum"] = [*constraint.categories, *([None] if nullable else [])]
     if constraint.pattern is not None:
@@ -161,6 +178,9 @@ def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
 
 def _observed(column: Column) -> str:
     """What training saw, in a sentence; it constrains nothing."""
+    if column.type in ("date", "datetime"):
+        sentence = expected(column)
+        return sentence[0].upper() + sentence[1:]
     if column.type in ("number", "integer") and None not in (column.minimum, column.maximum):
         return f"Observed {column.minimum} to {column.maximum}"
     if column.categories:
@@ -176,6 +196,10 @@ def _made_up(column: Column, constraint: Constraint) -> Category | None:
             return choice
     if column.type == "boolean":
         return True
+    if column.type == "date":
+        return "2026-01-31"
+    if column.type == "datetime":
+        return "2026-01-31T12:30:00" + ("" if column.zone is None else "Z")
     if column.type == "string":
         return "text" if _allowed("text", constraint) else None
     bounds = [b for b in (column.minimum, column.maximum) if b is not None]
@@ -209,9 +233,20 @@ def _prediction(signature: Signature) -> dict[str, Any]:
             }
         )
         return {"type": "object", "properties": {"value": value}, "required": ["value"]}
-    properties: dict[str, Any] = {"label": {"enum": list(signature.labels)}}
+    label: dict[str, Any] = {"enum": list(signature.labels)}
+    if signature.task == "outliers":
+        label["description"] = "-1 for an outlier, 1 for others"
+    if signature.task == "clusters":
+        label["description"] = "the number of the cluster"
+    properties: dict[str, Any] = {"label": label}
     required = ["label"]
-    if any(output.name == "probabilities" for output in signature.outputs):
+    if signature.has("score"):
+        properties["score"] = {
+            "type": ["number", "null"],
+            "description": "the less the more of an outlier; null where it is not finite",
+        }
+        required.append("score")
+    if signature.has("probabilities"):
         keys = [label_key(label) for label in signature.labels]
         number = {"type": ["number", "null"]}
         properties["probabilities"] = {

@@ -34,7 +34,8 @@ class Predictions(msgspec.Struct, frozen=True):
         rows: how many rows were asked for.
         labels: int64 [rows], indices into the signature's labels; None for a regression.
         probabilities: float64 [rows, labels], or None where the model has none.
-        values: float64 [rows, outputs] of a regression, or None.
+        values: float64 [rows, outputs] of a regression; float64 [rows, 1], the scores, where
+            outliers are told from others; or None.
         refusals: the rows that the original pipeline would refuse, and why.
     """
 
@@ -83,10 +84,20 @@ class Answers:
         self.keys = tuple(label_key(label) for label in signature.labels)
 
     def objects(self, predictions: Predictions) -> list[dict[str, Any]]:
-        """One object per row: ``{"label": ..., "probabilities": {...}}`` or ``{"value": ...}``."""
+        """One object per row.
+
+        ``{"label": ..., "probabilities": {...}}``, ``{"label": ..., "score": ...}``,
+        ``{"label": ...}`` or ``{"value": ...}``.
+        """
         if predictions.labels is not None:
             names = self.labels
             labels = predictions.labels.tolist()
+            scores = self.scores(predictions)
+            if scores is not None:
+                return [
+                    {"label": names[index], "score": score}
+                    for index, score in zip(labels, scores, strict=True)
+                ]
             if predictions.probabilities is None:
                 return [{"label": names[index]} for index in labels]
             keys = self.keys
@@ -107,6 +118,13 @@ class Answers:
             return flat
         rows: list[Any] = predictions.values.tolist()
         return rows
+
+    def scores(self, predictions: Predictions) -> list[float] | None:
+        """One number per row, the less the more of an outlier; None where the model has none."""
+        if predictions.labels is None or predictions.values is None:
+            return None
+        found: list[float] = predictions.values[:, 0].tolist()
+        return found
 
     def probabilities(self, predictions: Predictions) -> list[dict[Category, float]] | None:
         """One dict from label to probability per row; None where the model has none."""

@@ -24,7 +24,8 @@ class PythonEngine:
     """A fitted estimator with scikit-learn's interface.
 
     Args:
-        estimator: anything with ``predict`` and perhaps ``predict_proba``.
+        estimator: anything with ``predict`` and perhaps ``predict_proba`` or
+            ``decision_function``.
         signature: what it learned.
     """
 
@@ -35,9 +36,9 @@ class PythonEngine:
         self._signature = signature
         self._names = tuple(column.name for column in signature.columns)
         self._index = {label: index for index, label in enumerate(signature.labels)}
-        self._regression = signature.task == "regression"
-        declared = any(output.name == "probabilities" for output in signature.outputs)
-        self._probabilities = declared and hasattr(estimator, "predict_proba")
+        self._probabilities = signature.has("probabilities") and hasattr(
+            estimator, "predict_proba"
+        )
         self._order = self._reorder() if self._probabilities else None
 
     def one(self, values: Sequence[Any]) -> Predictions:
@@ -79,12 +80,13 @@ class PythonEngine:
 
     def _predict(self, result: Predictions, rows: pd.DataFrame, start: int, stop: int) -> None:
         answer = np.asarray(self._estimator.predict(rows))
-        if result.values is not None:
-            result.values[start:stop] = answer.reshape(stop - start, -1)
-            return
         if result.labels is not None:
             labels = answer.reshape(-1).tolist()
             result.labels[start:stop] = [self._index[label] for label in labels]
+            if result.values is not None:
+                answer = np.asarray(self._estimator.decision_function(rows), dtype=np.float64)
+        if result.values is not None:
+            result.values[start:stop] = answer.reshape(stop - start, -1)
         if result.probabilities is not None:
             found = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
             result.probabilities[start:stop] = (
@@ -115,4 +117,5 @@ def _empty(signature: Signature, *, probabilities: bool, rows: int) -> Predictio
         rows,
         labels=np.zeros(rows, dtype=np.int64),
         probabilities=np.zeros((rows, len(signature.labels))) if probabilities else None,
+        values=np.zeros((rows, 1)) if signature.has("score") else None,
     )

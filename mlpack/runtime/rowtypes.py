@@ -1,7 +1,8 @@
 """Compiles a signature and the author's constraints into a msgspec struct: a row in a microsecond.
 
 What msgspec cannot express (patterns, categories that are numbers with a fraction or booleans) is
-left to ``rules``. Columns whose names msgspec cannot take have no compiled type at all.
+left to ``rules``. Columns whose names msgspec cannot take have no compiled type at all, nor have
+rows with dates, which are read in one place only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from .contract import Column, Constraint, Schema, Signature
-from .values import INT64_MAX, INT64_MIN
+from .values import FLOAT32_EDGE, limits, single
 
 NONE = Constraint()
 
@@ -22,8 +23,11 @@ def row_type(
 ) -> type[msgspec.Struct] | None:
     """A struct with one field per column, in the signature's order; missing is None.
 
-    None where a column's name cannot be a field: quotes, back slashes, control characters.
+    None where a column is a date or a time, and where its name cannot be a field: quotes, back
+    slashes, control characters.
     """
+    if any(column.type in ("date", "datetime") for column in signature.columns):
+        return None
     fields: list[Any] = []
     rename: dict[str, str] = {}
     for index, column in enumerate(signature.columns):
@@ -76,13 +80,19 @@ def _value_type(column: Column, constraint: Constraint) -> Any:  # noqa: ANN401 
     if column.type == "boolean":
         return bool
     if column.type == "integer":
+        least, largest = limits(column)
         return Annotated[
             int,
             msgspec.Meta(
-                ge=INT64_MIN if low is None else max(INT64_MIN, math.ceil(low)),
-                le=INT64_MAX if high is None else min(INT64_MAX, math.floor(high)),
+                ge=least if low is None else max(least, math.ceil(low)),
+                le=largest if high is None else min(largest, math.floor(high)),
             ),
         ]
+    if single(column) and column.finite:
+        # The next doubles within what rounds to an infinity.
+        edge = math.nextafter(FLOAT32_EDGE, 0)
+        low = -edge if low is None else max(-edge, float(low))
+        high = edge if high is None else min(edge, float(high))
     if low is None and high is None:
         return float
     return Annotated[

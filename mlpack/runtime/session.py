@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 
-from .contract import Signature
+from .contract import Column, Signature
+from .moments import unit
 from .predictions import Predictions
 from .rowtypes import row_type
 from .values import Clean, Reader, Values
@@ -82,7 +84,7 @@ class Session:
 
         Whether the row is refused does not matter.
         """
-        columns = [_typical(column.type) for column in self.signature.columns]
+        columns = [_typical(column) for column in self.signature.columns]
         for rows in (1, 2):
             self.engine.many([column * rows for column in columns], rows)
         self.engine.one([column[0] for column in columns])
@@ -103,6 +105,8 @@ def beyond_doubt(values: Sequence[Any]) -> bool:
     return True
 
 
-def _typical(kind: str) -> list[Any]:
+def _typical(column: Column) -> list[Any]:
+    if column.type in ("date", "datetime"):
+        return [np.int64(0).view(f"datetime64[{unit(column)}]")]
     typical: dict[str, list[Any]] = {"number": [0.0], "integer": [0], "boolean": [False]}
-    return typical.get(kind, [""])
+    return typical.get(column.type, [""])

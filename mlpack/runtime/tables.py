@@ -91,7 +91,7 @@ class CsvReader:
 
 
 def _column(values: Sequence[str], kind: str) -> list[Any]:
-    if kind == "string":
+    if kind in ("string", "date", "datetime"):
         return [value or None for value in values]
     if kind == "boolean":
         return [_BOOLEANS.get(value.lower(), value or None) for value in values]
@@ -118,6 +118,8 @@ def _integer(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string
 
 def header(answers: Answers, predictions: Predictions) -> list[str]:
     """The names of the columns that `cells` fills."""
+    if answers.scores(predictions) is not None:
+        return ["prediction", "score"]
     if predictions.values is not None and predictions.values.shape[1] > 1:
         return [f"prediction_{index}" for index in range(predictions.values.shape[1])]
     if predictions.probabilities is None:
@@ -126,8 +128,12 @@ def header(answers: Answers, predictions: Predictions) -> list[str]:
 
 
 def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
-    """One list per row: the label or value, then the probabilities."""
+    """One list per row: the label or value, then the score or the probabilities."""
     plain = answers.plain(predictions)
+    scores = answers.scores(predictions)
+    if scores is not None:
+        yield from ([label, score] for label, score in zip(plain, scores, strict=True))
+        return
     if predictions.values is not None:
         for value in plain:
             yield value if isinstance(value, list) else [value]

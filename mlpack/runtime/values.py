@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import decimal
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from . import moments
 from .contract import Category, Column, ColumnType, Signature
 from .predictions import Refusal, shown
 
@@ -30,11 +32,43 @@ EXPECTED: dict[ColumnType, str] = {
     "integer": "a whole number of 64 bits",
     "boolean": "true or false",
     "string": "a string",
+    "date": moments.DATE,
+    "datetime": moments.TIME,
 }
 PRESENT = "a value: it may not be missing"
 FINITE = "a finite number"
 
+FLOAT32_EDGE = 2.0**128 * (1 - 2.0**-25)
+"""From here on a number rounds to an infinity in float32."""
+
+_SINGLE = ("float32", "Float32", "float[pyarrow]")
+_WHOLE = re.compile(r"(u?)int(8|16|32|64)(?:\[pyarrow\])?", re.IGNORECASE)
+
 _BAD = object()
+
+
+def single(column: Column) -> bool:
+    """Whether the original is given the column's numbers rounded to float32."""
+    return column.dtype in _SINGLE
+
+
+def limits(column: Column) -> tuple[int, int]:
+    """The least and the largest whole number that the column's dtype holds, within 64 bits."""
+    found = _WHOLE.fullmatch(column.dtype)
+    if found is None:
+        return INT64_MIN, INT64_MAX
+    unsigned, bits = bool(found[1]), int(found[2])
+    high = 2 ** (bits - (not unsigned)) - 1
+    return 0 if unsigned else -high - 1, min(high, INT64_MAX)
+
+
+def expected(column: Column) -> str:
+    """What a value of the column is, in words."""
+    if column.type in ("date", "datetime"):
+        return moments.expected(column)
+    if column.type == "integer" and (bounds := limits(column)) != (INT64_MIN, INT64_MAX):
+        return f"a whole number from {bounds[0]} to {bounds[1]}"
+    return EXPECTED[column.type]
 
 
 class Clean(msgspec.Struct, frozen=True):
@@ -53,6 +87,8 @@ class Clean(msgspec.Struct, frozen=True):
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - anything that a caller may pass
     """A value as plain Python; None if it is any of the ways to say missing."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else value  # as an item, nanoseconds would be a number
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (isinstance(value, float) and value != value):
@@ -99,6 +135,28 @@ def _string(value: object) -> object:
     return str(value)
 
 
+def _reads(column: Column) -> Callable[[object], object]:
+    """What reads the values of a column."""
+    if column.type in ("date", "datetime"):
+
+        def moment(value: object) -> object:
+            try:
+                return moments.moment(value, column)
+            except ValueError:
+                return _BAD
+
+        return moment
+    low, high = limits(column)
+    if column.type != "integer" or (low, high) == (INT64_MIN, INT64_MAX):
+        return _READ[column.type]
+
+    def within(value: object) -> object:
+        found = _integer(value)
+        return found if isinstance(found, int) and low <= found <= high else _BAD
+
+    return within
+
+
 _READ: dict[ColumnType, Callable[[object], object]] = {
     "number": _number,
     "integer": _integer,
@@ -121,6 +179,14 @@ class Reader:
         self.names = tuple(column.name for column in signature.columns)
         self._known = frozenset(self.names)
         self._finite = finite
+        # Per column what reads a value, and from where on a number rounds to an infinity.
+        self._plans = {
+            column.name: (
+                _reads(column),
+                FLOAT32_EDGE if column.finite and single(column) else math.inf,
+            )
+            for column in signature.columns
+        }
 
     def unknown(self, names: Sequence[str], row: int = 0) -> list[Refusal]:
         """A refusal for each of `names` that is not a column."""
@@ -169,16 +235,16 @@ class Reader:
         return Clean(clean, count, _in_order(refusals))
 
     def _cells(self, column: Column, cells: list[Any], refusals: list[Refusal]) -> list[Any]:
-        read = _READ[column.type]
+        read, edge = self._plans[column.name]
         finite = self._finite or column.finite
         for row, cell in enumerate(cells):
             value = plain(cell)
             if value is not None:
                 result = read(value)
                 if result is _BAD:
-                    refusals.append(Refusal(row, column.name, EXPECTED[column.type], shown(value)))
+                    refusals.append(Refusal(row, column.name, expected(column), shown(value)))
                     result = None
-                elif finite and result in (math.inf, -math.inf):
+                elif finite and isinstance(result, float) and abs(result) >= edge:
                     refusals.append(Refusal(row, column.name, FINITE, shown(value)))
                     result = None
                 cells[row] = result
@@ -195,10 +261,15 @@ class Reader:
             booleans: list[bool] = values.tolist()
             return booleans
         if column.type == "integer" and kind in "iu" and values.dtype != np.uint64:
-            return values.astype(np.int64, copy=False)
+            low, high = limits(column)
+            # A comparison of every value, where the array's own type does not say it.
+            if not len(values) or (low <= values.min() and values.max() <= high):
+                return values.astype(np.int64, copy=False)
         if column.type == "number" and kind in "fiu":
             numbers = values.astype(np.float64, copy=False)
             usable = np.isfinite(numbers)
+            if single(column):
+                usable &= np.abs(numbers) < FLOAT32_EDGE
             if column.nullable:
                 usable |= np.isnan(numbers)
             if usable.all():
@@ -241,4 +312,6 @@ def fits(category: Category, kind: ColumnType) -> bool:
         return isinstance(category, bool)
     if kind == "string":
         return isinstance(category, str)
+    if kind in ("date", "datetime"):
+        return False
     return isinstance(category, (int, float)) and not isinstance(category, bool)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn import metrics
-from sklearn.base import is_classifier
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import train_test_split
 
 from mlpack.errors import InputError
+from mlpack.training.observe import CLUSTERS, OUTLIERS, estimator_kind
 
 HELD_OUT = 0.2
 
@@ -37,15 +37,20 @@ class Split:
 def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> Split:
     """Four fifths to learn from, one fifth held out, chosen by `seed`.
 
-    A class with a single row cannot be in both: then the split is not stratified.
+    A class with a single row cannot be in both: then the split is not stratified. Without a target
+    (None) there is none on either side.
 
     Raises:
         InputError: there are not even two rows.
     """
     if len(columns) < 2:
+        with_target = "" if target is None else " with a target"
         raise InputError(
-            f"there is {len(columns)} row with a target: too few to learn from and to hold out"
+            f"there is {len(columns)} row{with_target}: too few to learn from and to hold out"
         )
+    if target is None:
+        train, test = train_test_split(columns, test_size=HELD_OUT, random_state=seed)
+        return Split(train, None, test, None, stratified=False)
     counts = pd.Series(np.asarray(target).reshape(len(columns), -1)[:, 0]).value_counts()
     held_out = int(np.ceil(len(columns) * HELD_OUT))
     possible = (
@@ -63,11 +68,12 @@ def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> S
 
 def classifies(pipeline: Any) -> bool:
     """Whether the unfitted pipeline ends with a classifier."""
-    try:
-        return bool(is_classifier(pipeline))
-    except AttributeError:
-        # No estimator of scikit-learn's kind: it may have fit and predict and say no more.
-        return bool(getattr(pipeline, "_estimator_type", "") == "classifier")
+    return estimator_kind(pipeline) == "classifier"
+
+
+def needs_target(pipeline: Any) -> bool:
+    """Whether there must be something to predict: outliers and clusters are found without."""
+    return estimator_kind(pipeline) not in (OUTLIERS, *CLUSTERS)
 
 
 def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:
@@ -83,6 +89,8 @@ def measure(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, floa
 
 def _measured(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, float]:
     predicted = pipeline.predict(columns)
+    if not needs_target(pipeline):
+        return _shares(pipeline, np.asarray(predicted))
     if not hasattr(pipeline, "classes_"):
         return {
             "mae": float(metrics.mean_absolute_error(target, predicted)),
@@ -102,3 +110,11 @@ def _measured(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, fl
             positive = np.asarray(target) == labels[1]
             found["roc_auc"] = float(metrics.roc_auc_score(positive, shares[:, 1]))
     return found
+
+
+def _shares(pipeline: Any, predicted: Any) -> dict[str, float]:
+    """Nobody knows what would be right: how many rows are outliers, or in the largest cluster."""
+    if estimator_kind(pipeline) == OUTLIERS:
+        return {"outliers": float(np.mean(predicted == -1))}
+    counts = np.unique(predicted, return_counts=True)[1]
+    return {"largest_cluster": float(counts.max() / counts.sum())}

@@ -1,4 +1,7 @@
-"""Model files, loaded. Only workers do this: a pickle runs whatever its author put into it."""
+"""Model files, loaded. Only workers do this: a pickle runs whatever its author put into it.
+
+An ONNX file runs nothing but operators; what is loaded of it stands in for a fitted estimator.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from mlpack.errors import InputError
-from mlpack.inspection import pickles
+from mlpack.exporters.onnx_model import OnnxModel
+from mlpack.inspection import pickles, tables
 from mlpack.project import Project
+from mlpack.training.described import recorded_signature
 from mlpack.training.usercode import importable, told
 
 DAMAGED = (
@@ -30,7 +35,8 @@ def load_model(project: Project) -> Any:
 
     Raises:
         InputError: there is none, it is damaged, was pickled by another scikit-learn, refers to
-            code that is not there, or holds something that cannot predict.
+            code that is not there, or holds something that cannot predict; for an ONNX file, its
+            inputs or outputs are not understood.
     """
     path = project.model
     if path is None:
@@ -40,6 +46,8 @@ def load_model(project: Project) -> Any:
             hint="Train one with `mlpack train`, or save a fitted pipeline as models/model.joblib.",
         )
     where = path.relative_to(project.root).as_posix()
+    if path.suffix == ".onnx":
+        return OnnxModel(path.read_bytes(), _columns(project), where)
     model = _unpickled(project, path, where)
     if not hasattr(model, "predict"):
         raise InputError(
@@ -58,6 +66,18 @@ def load_model(project: Project) -> Any:
     except TypeError:
         pass  # no estimator of scikit-learn's kind: whether it is fitted shows when it predicts
     return model
+
+
+def _columns(project: Project) -> tuple[str, ...]:
+    """The columns that the signature or else the sample names; a matrix has no names of its own."""
+    signature = recorded_signature(project)
+    if signature is not None:
+        return tuple(column.name for column in signature.columns)
+    if project.sample is None:
+        return ()
+    where = project.sample.relative_to(project.root).as_posix()
+    header = tables.read(project.sample, where).columns
+    return tuple(name for name in header if name != project.settings.target)
 
 
 def _unpickled(project: Project, path: Path, where: str) -> Any:

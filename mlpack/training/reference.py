@@ -20,7 +20,7 @@ TARGET = f"{PREFIX}target"
 
 
 def number_column(index: int) -> str:
-    """The name of the column with the probability, or the value, number `index`."""
+    """The name of the column with the probability, the value or the score, number `index`."""
     return f"{PREFIX}number:{index}"
 
 
@@ -31,9 +31,10 @@ def write_reference(
     outcomes: Outcomes,
     signature: Signature,
 ) -> None:
-    """Write rows, target and predictions, whole or not at all."""
+    """Write rows, predictions and the target, if there is one, whole or not at all."""
     table = columns.reset_index(drop=True).copy()
-    table[TARGET] = np.asarray(target).reshape(len(table), -1)[:, 0]
+    if target is not None:
+        table[TARGET] = np.asarray(target).reshape(len(table), -1)[:, 0]
     table[REFUSED] = outcomes.refused
     if outcomes.labels is not None:
         table[LABEL] = [signature.labels[index] for index in outcomes.labels]

@@ -66,12 +66,12 @@ def _place(error: BaseException, root: Path) -> str | None:
 
 
 def load_data(
-    project: Project, config: Mapping[str, Any]
-) -> tuple[pd.DataFrame, pd.Series[Any] | pd.DataFrame, str | None]:
+    project: Project, config: Mapping[str, Any], *, targeted: bool = True
+) -> tuple[pd.DataFrame, pd.Series[Any] | pd.DataFrame | None, str | None]:
     """What the project's ``data.load(config)`` gives: columns, target, and the target's name.
 
     It returns a DataFrame whose target column the configuration names (``target = "..."``), or a
-    pair of columns and target.
+    pair of columns and target. Unless there must be one (`targeted`), the target may be None.
     """
     loaded = _call(project, project.data_module, "data", "load", config)
     if isinstance(loaded, tuple) and len(loaded) == 2:
@@ -79,6 +79,8 @@ def load_data(
         return _frame(columns, project), target, getattr(target, "name", None)
     frame = _frame(loaded, project)
     name = config.get("target", project.settings.target)
+    if name is None and not targeted:
+        return frame, None, None
     if name is None:
         raise InputError(
             "which column is to be predicted is not said",

@@ -135,21 +135,64 @@ def regression_graph() -> bytes:
     )
 
 
-def text_graph() -> bytes:
-    """A graph that answers whether text_0 is ``é``: labels 0 and 1."""
+OUTLIERS = Signature(
+    task="outliers",
+    columns=(Column(name="size", type="number", dtype="float64", nullable=False),),
+    outputs=(Output(name="label", type="integer"), Output(name="score", type="number")),
+    labels=(-1, 1),
+)
+"""score = 3 - |size|; an outlier if that is below zero; 13 is refused."""
+
+OUTLIERS_ENCODING = Encoding(numbers=("size",))
+
+
+def outliers_graph() -> bytes:
+    """A graph over numbers [n, 1] with label, score and refused."""
     nodes = [
-        helper.make_node("Equal", ["text_0", "wanted"], ["same"]),
-        helper.make_node("Cast", ["same"], ["same_i"], to=TensorProto.INT64),
-        helper.make_node("Reshape", ["same_i", "flat"], ["label"]),
+        helper.make_node("Abs", ["numbers"], ["far"]),
+        helper.make_node("Sub", ["three", "far"], ["score"]),
+        helper.make_node("GreaterOrEqual", ["score", "zero"], ["within"]),
+        helper.make_node("Cast", ["within"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["whole", "flat"], ["label"]),
+        helper.make_node("Equal", ["numbers", "thirteen"], ["is_13"]),
+        helper.make_node("Reshape", ["is_13", "flat"], ["refused"]),
     ]
-    wanted = helper.make_tensor("wanted", TensorProto.STRING, [1], ["é".encode()])
     return _graph(
         nodes,
-        [("text_0", TensorProto.STRING, [None, 1])],
-        [("label", TensorProto.INT64, [None])],
-        {"flat": np.array([-1])},
-        [wanted],
+        [("numbers", TensorProto.DOUBLE, [None, 1])],
+        [
+            ("refused", TensorProto.BOOL, [None]),
+            ("label", TensorProto.INT64, [None]),
+            ("score", TensorProto.DOUBLE, [None, 1]),
+        ],
+        {
+            "three": np.array(3.0),
+            "zero": np.array(0.0),
+            "thirteen": np.array(13.0),
+            "flat": np.array([-1]),
+        },
     )
+
+
+def text_graph() -> bytes:
+    """A graph that answers how often text_0 has its terms, and refuses a row that has three."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["rows"], ["none"], value=_integer(0)),
+        helper.make_node("Gather", ["text_0", "first"], ["at"], axis=1),
+        helper.make_node("Gather", ["text_0", "last"], ["counts"], axis=1),
+        helper.make_node("ScatterND", ["none", "at", "counts"], ["label"], reduction="add"),
+        helper.make_node("Equal", ["label", "three"], ["refused"]),
+    ]
+    return _graph(
+        nodes,
+        [("text_0", TensorProto.INT64, [None, 3]), ("rows", TensorProto.INT64, [1])],
+        [("label", TensorProto.INT64, [None]), ("refused", TensorProto.BOOL, [None])],
+        {"first": np.array([0]), "last": np.array(2), "three": np.array(3)},
+    )
+
+
+def _integer(value: int):
+    return helper.make_tensor("value", TensorProto.INT64, [1], [value])
 
 
 def _graph(nodes, inputs, outputs, constants, tensors=()) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
+from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature, Text
 from mlpack.runtime.encode import Encoder, Lookup
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.session import Session
@@ -66,22 +66,28 @@ def test_one_row_and_many_rows_encode_alike():
     encoding = Encoding(
         numbers=("b", "n", "i"),
         codes=(Codes(column="s", categories=("a",)), Codes(column="i", categories=(3,))),
-        texts=("s",),
-        lowercase=("s",),
+        texts=(Text(name="text_0", column="s", pattern=r"\w", terms=("b", "a")),),
+        rows=True,
     )
     encoder = Encoder(ALL, encoding)
     for row in ([1.5, 3, True, "A"], [None, None, None, None], [0.0, -1, False, "a"]):
         one, _ = encoder.one(row)
         many, _ = encoder.many([[value, value] for value in row], 2)
-        assert list(one) == list(many) == ["numbers", "codes", "text_0"]
+        assert list(one) == list(many) == ["numbers", "codes", "text_0", "rows"]
+        twice = many.pop("text_0")
+        assert twice.tolist() == [
+            [row, term, count] for row in (0, 1) for _, term, count in one["text_0"].tolist()
+        ]
+        assert one.pop("text_0").dtype == twice.dtype == np.int64
+        assert (one.pop("rows").tolist(), many.pop("rows").tolist()) == ([1], [2])
         for name, array in one.items():
             assert array.dtype == many[name].dtype
             assert array.shape == (1, *many[name].shape[1:])
             np.testing.assert_array_equal(np.vstack([array, array]), many[name])
-    one, _ = encoder.one([1.5, 3, True, "A"])
+    one, _ = encoder.one([1.5, 3, True, "A b a c"])
     assert one["numbers"].tolist() == [[1.0, 1.5, 3.0]]
     assert one["codes"].tolist() == [[1, 0]]
-    assert one["text_0"].tolist() == [["a"]]
+    assert one["text_0"].tolist() == [[0, 0, 1], [0, 1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -199,8 +205,28 @@ def test_texts_reach_the_graph():
         outputs=(Output(name="label", type="integer"),),
         labels=(0, 1),
     )
-    encoding = Encoding(texts=("s",), lowercase=("s",))
+    terms = Text(name="text_0", column="s", pattern=r"\w", terms=("é", "ß"))
+    encoding = Encoding(texts=(terms,), rows=True)
     session = Session(text, OnnxEngine(bundles.text_graph(), encoding, text))
     assert session.rows([{"s": "É"}]).labels.tolist() == [1]
     assert session.rows([{"s": "É"}, {"s": None}, {"s": "x"}]).labels.tolist() == [1, 0, 0]
+    assert session.columns({"s": []}).labels.tolist() == []
     assert session.rows([{"s": "\ud800"}]).refusals[0].expected == "a string"
+
+
+def test_a_batch_is_taken_in_parts_and_refusals_keep_their_rows():
+    text = Signature(
+        task="classification",
+        columns=(STRING,),
+        outputs=(Output(name="label", type="integer"),),
+        labels=(0, 1, 2, 3),
+    )
+    terms = Text(name="text_0", column="s", pattern=r"\w", terms=("a",))
+    graph = bundles.text_graph()
+    said = ["a", "b", "aa", "aaa", None, "a a", "aaa"]
+    for at_once in (0, 1, 2, 3, 7, 8):
+        encoding = Encoding(texts=(terms,), rows=True, at_once=at_once)
+        answers = Session(text, OnnxEngine(graph, encoding, text)).columns({"s": said})
+        assert answers.rows == len(said)
+        assert answers.labels.tolist() == [1, 0, 2, 3, 0, 2, 3]
+        assert [refusal.row for refusal in answers.refusals] == [3, 6]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import onnx
 from sklearn.base import BaseEstimator
 
 from mlpack.export import Exported, Step
+from mlpack.exporters.sklearn.converters.functions import own_transformer, traced
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
+from mlpack.exporters.sklearn.holders import held
+from mlpack.exporters.sklearn.parts import pickled, through
+from mlpack.exporters.sklearn.rounding import round_inputs
+from mlpack.exporters.sklearn.sparse import SparseGraph
 from mlpack.exporters.sklearn.steps import LIBRARIES, Outputs, describe, join, name_of
+from mlpack.exporters.sklearn.stored import stored
 from mlpack.exporters.sklearn.table import MODELS, STOCK, TRANSFORMERS
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Category, Encoding, Signature
+
+CELLS, FEWEST = 2**22, 2**9
+"""So many numbers of a batch are held at once, and a row counts as so many at least."""
 
 KNOWN = LIBRARIES | {"sklearn", "imblearn"}
 """What is nobody's own code."""
@@ -25,17 +36,35 @@ class _Walker:
     """Finds each step's converter, and remembers what became of each step."""
 
     steps: list[Step] = field(default_factory=list)
+    hybrid: bool = False
 
     def transform(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
     ) -> tuple[Feature, ...]:
         converter = TRANSFORMERS.get(name_of(step) or "")
-        if converter is None:
+        if converter is None and _is_library(step):
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
         before = len(self.steps)
-        made = converter(path, step, features, context, self)
+        if converter is None:
+            made = own_transformer(path, step, features, context)
+        else:
+            made = converter(path, step, features, context, self)
         self._note(path, step, before)
-        return made
+        return held(step, stored(step, features, made))
+
+    def through(
+        self,
+        path: str,
+        steps: Sequence[tuple[str, Any]],
+        features: tuple[Feature, ...],
+        context: Context,
+        width: int | None = None,
+    ) -> tuple[Feature, ...]:
+        if self.hybrid:
+            return through(self, self.steps, path, steps, features, context, width)
+        for name, step in steps:
+            features = self.transform(join(path, name), step, features, context)
+        return features
 
     def predict(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
@@ -52,17 +81,22 @@ class _Walker:
         """A step that holds others is told by them."""
         if len(self.steps) == before:
             how = "skl2onnx" if name_of(step) in STOCK else "mlpack"
+            if traced(step):
+                how = "traced"
             self.steps.append(Step(path=join(path, describe(step)), form="graph", how=how))
 
     @staticmethod
     def _unknown(step: Any) -> str:
-        module = type(step).__module__
-        if module.split(".")[0] in KNOWN:
+        if _is_library(step):
             return f"{type(step).__name__} has no exact graph yet"
         return (
-            f"{type(step).__name__} is code of your own ({module}): it can only run as Python; "
-            "steps of scikit-learn would be exportable"
+            f"{type(step).__name__} is a model of your own ({type(step).__module__}): it can only "
+            "run as Python; models of scikit-learn would be exportable"
         )
+
+
+def _is_library(step: Any) -> bool:
+    return type(step).__module__.split(".")[0] in KNOWN
 
 
 class SklearnExporter:
@@ -72,14 +106,22 @@ class SklearnExporter:
 
     def accepts(self, pipeline: Any) -> bool:
         """Whether `pipeline` is an estimator of scikit-learn."""
-        return isinstance(pipeline, BaseEstimator) and hasattr(pipeline, "predict")
+        known = isinstance(pipeline, BaseEstimator) or name_of(pipeline) in MODELS
+        return known and hasattr(pipeline, "predict")
 
-    def export(self, pipeline: Any, signature: Signature) -> Exported:
+    def export(self, pipeline: Any, signature: Signature, *, hybrid: bool = False) -> Exported:
         """The pipeline as a graph; see `mlpack.ports.Exporter.export`."""
-        candidates = tuple(c.name for c in signature.columns if c.type != "string")
+        candidates = tuple(
+            c.name for c in signature.columns if c.type in ("number", "integer", "boolean")
+        )
         first = Context(signature=signature, vocabulary={}, numbers=candidates)
-        _Walker().predict("", pipeline, first.raw_features(), first)
-        walker = _Walker()
+        learning = _Walker(hybrid=hybrid)
+        try:
+            learning.predict("", pipeline, first.raw_features(), first)
+        except NotExportableError as error:
+            error.steps = tuple(learning.steps)
+            raise
+        walker = _Walker(hybrid=hybrid)
         context = Context(
             signature=signature,
             vocabulary=_typed(first.vocabulary),
@@ -88,13 +130,18 @@ class SklearnExporter:
         outputs = walker.predict("", pipeline, context.raw_features(), context)
         context.declare_inputs()
         model = context.graph.build(_outputs(outputs, signature, context))
+        round_inputs(model, context.numbers, signature)
         inputs = {value.name for value in model.graph.input}
         return Exported(
-            form="onnx",
+            form="hybrid" if context.parts else "onnx",
             model=model.SerializeToString(deterministic=True),
-            encoding=_fed(context.encoding(), inputs),
+            encoding=msgspec.structs.replace(
+                _fed(context.encoding(), inputs), at_once=_at_once(context.graph, model)
+            ),
             steps=tuple(walker.steps),
             thresholds={name: tuple(sorted(v)) for name, v in sorted(context.thresholds.items())},
+            parts=pickled(context.parts) if context.parts else b"",
+            reason="; ".join(kept.reason for kept in context.parts) or None,
         )
 
 
@@ -112,7 +159,15 @@ def _fed(encoding: Encoding, inputs: set[str]) -> Encoding:
         encoding,
         numbers=encoding.numbers if "numbers" in inputs else (),
         codes=encoding.codes if "codes" in inputs else (),
+        texts=tuple(text for text in encoding.texts if text.name in inputs),
+        rows="rows" in inputs,
     )
+
+
+def _at_once(graph: SparseGraph, model: onnx.ModelProto) -> int:
+    """How many rows the graph is given at once; 0 for any number."""
+    cells = graph.cells(model)
+    return max(1, CELLS // max(cells, FEWEST)) if cells else 0
 
 
 def _outputs(
@@ -125,10 +180,14 @@ def _outputs(
         refused = refusal if refused is None else graph.node("Or", [refused, refusal])
     if refused is not None:
         made.append(("refused", refused, BOOL, ["rows"]))
-    if signature.task == "classification":
+    if signature.labels:
         if outputs.label is None:
-            raise NotExportableError("", "the signature is a classification, the model is not")
+            raise NotExportableError("", "the signature has labels, the model answers none")
         made.append(("label", outputs.label, INT64, ["rows"]))
+        if signature.has("score"):
+            if outputs.scores is None:
+                raise NotExportableError("", "the signature has scores, the model answers none")
+            made.append(("score", outputs.scores, DOUBLE, ["rows", 1]))
         if outputs.probabilities is not None:
             width = len(signature.labels)
             made.append(("probabilities", outputs.probabilities, DOUBLE, ["rows", width]))

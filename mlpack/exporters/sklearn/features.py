@@ -6,21 +6,23 @@ row of columns, each of which knows every form that a later step may ask for:
 - *number*: a column of a float64 matrix in the graph;
 - *values*: what the column holds for each code of one raw column. Imputing, encoding and looking
   up are then done while exporting, on the original's own code, and become one table look-up;
-- *text*: a column of strings in the graph.
+- *text*: a raw column of strings, whose terms are counted before the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
-from mlpack.exporters.sklearn.graph import DOUBLE, INT64, STRING, Graph
+from mlpack.exporters.sklearn.graph import DOUBLE, INT64
+from mlpack.exporters.sklearn.sparse import Sparse, SparseGraph
 from mlpack.ports import NotExportableError
-from mlpack.runtime.contract import Category, Codes, Column, Encoding, Signature
+from mlpack.runtime.contract import Category, Codes, Column, Encoding, Part, Signature, Text
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -34,7 +36,7 @@ class Affine:
     offset: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One column between two steps; see the module's text.
 
@@ -45,6 +47,11 @@ class Feature:
         values: one value per code: the known categories, an unknown one, a missing one.
         text: the text form, the raw column's name.
         affine: how it depends on a raw number column, if in so simple a way.
+        given: how the original hands on a raw column that no step has seen: as a column of the
+            data frame, or by itself as a series. None behind the first step.
+        sparse: the original holds it in a sparse matrix, which does not store a zero.
+        holder: what the original hands it on in, which the user's own code can tell: ``vector`` is
+            an array of one dimension, ``other`` a frame that is not pandas'.
     """
 
     name: str | None = None
@@ -54,6 +61,18 @@ class Feature:
     values: tuple[Any, ...] | None = None
     text: str | None = None
     affine: Affine | None = None
+    given: Literal["frame", "series"] | None = None
+    sparse: bool = False
+    holder: Literal["frame", "series", "array", "vector", "other"] = "array"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Fitted steps that stay Python, because one of them has no graph: part of a hybrid."""
+
+    part: Part
+    steps: tuple[Any, ...]
+    reason: str
 
 
 class Unknown:
@@ -78,20 +97,24 @@ class Context:
         refused_unknown: raw columns in which the original raises for an unknown category.
         refusals: tensors, bool [rows], true where the original raises.
         thresholds: per raw number column the values at which a tree changes sides.
-        lowercase: text columns that are lowered before the graph.
+        texts: how texts are counted before the graph, by the same without a name: each way once.
+        parts: what stays Python.
+        derived: columns of categories that the user's code computed, which the signature has been
+            given: what makes their codes, int64 [rows], from the categories that are known.
     """
 
     signature: Signature
     vocabulary: dict[str, dict[Category, None]]
     numbers: tuple[str, ...]
-    graph: Graph = field(default_factory=Graph)
+    graph: SparseGraph = field(default_factory=SparseGraph)
     codes: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    lowercase: dict[str, bool] = field(default_factory=dict)
+    texts: dict[Text, Text] = field(default_factory=dict)
     refused_unknown: set[str] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
     thresholds: dict[str, set[float]] = field(default_factory=dict)
     used_numbers: set[str] = field(default_factory=set)
+    parts: list[Kept] = field(default_factory=list)
+    derived: dict[str, Callable[[tuple[Category, ...]], str]] = field(default_factory=dict)
     _widths: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +125,12 @@ class Context:
         return tuple(self._raw(column) for column in self.signature.columns)
 
     def _raw(self, column: Column) -> Feature:
+        if column.type in ("date", "datetime"):
+            # No form that a graph could calculate with; what stays Python gets it as it was.
+            return Feature(name=column.name, raw=column.name, given="frame", holder="frame")
+        chosen = column.categories if column.dtype == "category" else None
+        if chosen is not None and column.type != "string":
+            self.vocabulary.setdefault(column.name, {}).update(dict.fromkeys(chosen))
         known = tuple(self.vocabulary.get(column.name, {}))
         feature = Feature(
             name=column.name,
@@ -109,8 +138,11 @@ class Context:
             # pandas knows a value outside a categorical dtype as missing.
             values=(*known, NAN if column.dtype == "category" else UNKNOWN, NAN),
             text=column.name if column.type == "string" else None,
+            given="frame",
+            holder="frame",
         )
-        if column.name not in self.numbers:
+        if column.name not in self.numbers or chosen is not None:
+            # A number that is no category is missing: its number form is looked up (`matrix`).
             return feature
         affine = None if column.type == "boolean" else Affine(column.name)
         return replace(
@@ -127,11 +159,15 @@ class Context:
             categories = [*categories, *(column.categories or ())]
         for category in categories:
             value = plain(category)
+            if column.type == "boolean" and type(value) is float and value in (0.0, 1.0):
+                value = bool(value)  # where booleans may be missing, numpy has numbers for them
             if value is not None and fits(column, value):
                 known.setdefault(value)
 
     def code(self, raw: str) -> str:
         """The codes of a raw column: int64 [rows]."""
+        if raw in self.derived:
+            return self.derived[raw](tuple(self.vocabulary.get(raw, {})))
         if raw not in self.codes:
             self.codes.append(raw)
         index = self.graph.constant(np.int64(self.codes.index(raw)))
@@ -141,15 +177,11 @@ class Context:
         """Rows of a table by the code of a raw column: float64 [rows, table.shape[1]]."""
         return self.graph.node("Gather", [self.graph.constant(table), self.code(raw)], axis=0)
 
-    def text(self, raw: str, *, lowercase: bool, path: str) -> str:
-        """A raw text column: string [rows, 1], lowered by Python's own rules if asked."""
-        if self.lowercase.setdefault(raw, lowercase) != lowercase:
-            raise NotExportableError(
-                path, f"{raw!r} is used lower-cased by one vectorizer and as it is by another"
-            )
-        if raw not in self.texts:
-            self.texts.append(raw)
-        return self.graph.input(f"text_{self.texts.index(raw)}", STRING, 1)
+    def text(self, text: Text, *, path: str, what: str) -> Sparse:
+        """How often a raw text column has each term; the step that counts, for messages."""
+        named = msgspec.structs.replace(text, name=f"text_{len(self.texts)}")
+        name = self.texts.setdefault(text, named).name
+        return self.graph.counted(name, text.hashed or len(text.terms), path, what)
 
     def matrix(self, features: Sequence[Feature], path: str) -> str:
         """The number forms side by side: float64 [rows, len(features)].
@@ -157,9 +189,16 @@ class Context:
         Raises:
             NotExportableError: a column has no number form.
         """
-        parts: list[str] = []
+        parts: list[tuple[str, int]] = []
+        features = [self._counted(feature) for feature in features]
         for feature in features:
             if feature.tensor is None:
+                if self._is_moment(feature):
+                    raise NotExportableError(
+                        path,
+                        f"the column {feature.name!r} holds dates or times, which a graph cannot "
+                        "calculate with: make numbers of it in data.load, for example .dt.hour",
+                    )
                 raise NotExportableError(
                     path, f"the column {feature.name!r} reaches it as text: encode it before"
                 )
@@ -169,20 +208,46 @@ class Context:
                 self.used_numbers.update(self.numbers[member.index] for member in members)
             indices = [member.index for member in members]
             whole = indices == list(range(self._widths[tensor]))
-            parts.append(tensor if whole else self.graph.columns(tensor, indices))
-        return self.graph.concat(parts)
+            part = tensor if whole else self.graph.columns(tensor, indices)
+            parts.append((part, len(indices)))
+        return self.graph.join(parts)
+
+    def _counted(self, feature: Feature) -> Feature:
+        """A raw column of categories that are numbers with its number form, others as they are."""
+        if feature.tensor is not None or feature.raw is None or feature.values is None:
+            return feature
+        if not all(isinstance(value, int | float) for value in feature.values):
+            return feature
+        table = np.array([[float(value)] for value in feature.values])
+        return replace(feature, tensor=self.made(self.lookup(feature.raw, table), [None])[0].tensor)
+
+    def _is_moment(self, feature: Feature) -> bool:
+        """Whether it is a raw column of dates or times."""
+        return any(
+            column.name == feature.raw and column.type in ("date", "datetime")
+            for column in self.signature.columns
+        )
 
     def made(
         self,
         tensor: str,
         names: Sequence[str | None],
         affines: Sequence[Affine | None] | None = None,
+        *,
+        sparse: bool = False,
     ) -> tuple[Feature, ...]:
-        """The columns of a matrix that a step made: float64 [rows, len(names)]."""
+        """The columns of a matrix that a step made: float64 [rows, len(names)].
+
+        `sparse` is that of a `Feature`, for steps that always answer so.
+        """
         self._widths[tensor] = len(names)
         return tuple(
             Feature(
-                name=name, tensor=tensor, index=index, affine=affines[index] if affines else None
+                name=name,
+                tensor=tensor,
+                index=index,
+                affine=affines[index] if affines else None,
+                sparse=sparse,
             )
             for index, name in enumerate(names)
         )
@@ -209,10 +274,38 @@ class Context:
             if np.isfinite(raw):
                 self.thresholds.setdefault(affine.column, set()).add(float(raw))
 
+    def derive(self, name: str, codes: Callable[[tuple[Category, ...]], str]) -> None:
+        """A column of categories that was computed: from here on like a raw one."""
+        self.derived[name] = codes
+        if all(column.name != name for column in self.signature.columns):
+            column = Column(name=name, type="string", dtype="object")
+            self.signature = msgspec.structs.replace(
+                self.signature, columns=(*self.signature.columns, column)
+            )
+
     def declare_inputs(self) -> None:
         """Tell the graph the shapes of its inputs, now that every step has been seen."""
+        for raw in sorted(self.refused_unknown & self.derived.keys()):
+            # No encoding refuses what only the graph knows.
+            unknown = self.graph.constant(np.int64(len(self.vocabulary.get(raw, {}))))
+            self.refusals.append(self.graph.node("Equal", [self.code(raw), unknown]))
         self.graph.input("numbers", DOUBLE, len(self.numbers))
         self.graph.input("codes", INT64, len(self.codes))
+        for kept in self.parts:
+            self.graph.input(kept.part.name, DOUBLE, kept.part.width)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What was gathered so far; not the graph, which leaves out by itself what nobody needs."""
+        return {
+            each.name: _copied(getattr(self, each.name))
+            for each in fields(self)
+            if each.name != "graph"
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Forget what was gathered since: the steps that did stay Python after all."""
+        for name, value in snapshot.items():
+            setattr(self, name, _copied(value))
 
     def encoding(self) -> Encoding:
         """The frozen encoding that feeds the graph."""
@@ -226,9 +319,15 @@ class Context:
                 )
                 for raw in self.codes
             ),
-            texts=tuple(self.texts),
-            lowercase=tuple(raw for raw in self.texts if self.lowercase[raw]),
+            texts=tuple(self.texts.values()),
+            parts=tuple(kept.part for kept in self.parts),
         )
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return type(value)(value) if isinstance(value, list | set) else value
 
 
 def plain(value: Any) -> Category | None:
@@ -248,4 +347,6 @@ def fits(column: Column, value: Category) -> bool:
         return isinstance(value, str)
     if column.type == "boolean":
         return isinstance(value, bool)
+    if column.type in ("date", "datetime"):
+        return False
     return isinstance(value, int | float) and not isinstance(value, bool)

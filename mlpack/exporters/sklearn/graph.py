@@ -6,7 +6,7 @@ ai.onnx.ml 5, whose TreeEnsemble compares and sums in double.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ IR_VERSION = 10
 
 DOUBLE = TensorProto.DOUBLE
 FLOAT = TensorProto.FLOAT
+INT32 = TensorProto.INT32
 INT64 = TensorProto.INT64
 BOOL = TensorProto.BOOL
 STRING = TensorProto.STRING
@@ -177,6 +178,57 @@ class Graph:
                 )
         return {output.name: names[output.name] for output in model.graph.output}
 
+    def loop(
+        self,
+        count: str,
+        states: Sequence[str],
+        body: Callable[
+            [Graph, str, Sequence[str]], tuple[str | None, Sequence[str], Sequence[str]]
+        ],
+        *,
+        going: str | None = None,
+    ) -> list[str]:
+        """A graph that is run again and again; see ONNX's Loop.
+
+        Args:
+            count: int64 scalar, the most often that it is run.
+            states: what the first run is given.
+            body: adds one run's nodes to the graph that it gets, from the number of the run (an
+                int64 scalar) and the states, all named there; what this graph holds can be read
+                there too. It says whether to go on (a bool scalar, or None: always), the next
+                states, and what to collect.
+            going: bool scalar, whether to run it at all.
+
+        Returns:
+            The last states, and each collected tensor with one more dimension, the runs, in front.
+        """
+        inner = Graph()
+        # Constants are kept once; a name is never used twice, whichever graph it stands in.
+        inner._constants, inner._initializers = self._constants, self._initializers
+        inner._domains, inner._count = self._domains, self._count
+        run, before = inner.fresh("run"), inner.fresh("going")
+        given = [inner.fresh("state") for _ in states]
+        after, carried, collected = body(inner, run, given)
+        named = [
+            inner.node("Identity", [name])
+            for name in (before if after is None else after, *carried, *collected)
+        ]
+        self._count = inner._count
+        graph = helper.make_graph(
+            inner._nodes,
+            self.fresh("body"),
+            [
+                helper.make_tensor_value_info(run, INT64, []),
+                helper.make_tensor_value_info(before, BOOL, []),
+                *(onnx.ValueInfoProto(name=name) for name in given),
+            ],
+            [onnx.ValueInfoProto(name=name) for name in named],
+        )
+        start = self.constant(np.bool_(True)) if going is None else going
+        return self.nodes(
+            "Loop", [count, start, *states], outputs=len(carried) + len(collected), body=graph
+        )
+
     def build(
         self, outputs: Sequence[tuple[str, str, int, Sequence[str | int]]]
     ) -> onnx.ModelProto:
@@ -192,7 +244,7 @@ class Graph:
         for node in reversed(nodes):
             if needed.intersection(node.output):
                 kept.append(node)
-                needed.update(node.input)
+                needed.update(_read(node))
         kept.reverse()
         for index, node in enumerate(kept):
             node.name = f"{node.op_type}_{index}"
@@ -203,7 +255,7 @@ class Graph:
             [helper.make_tensor_value_info(name, kind, shape) for name, _, kind, shape in outputs],
             [tensor for name, tensor in self._initializers.items() if name in needed],
         )
-        domains = {node.domain for node in kept} | {""}
+        domains = {node.domain for node in _every(kept)} | {""}
         model = helper.make_model(
             graph,
             opset_imports=[
@@ -216,3 +268,23 @@ class Graph:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that a node holds."""
+    return (attribute.g for attribute in node.attribute if attribute.HasField("g"))
+
+
+def _every(nodes: Sequence[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes and those inside them."""
+    for node in nodes:
+        yield node
+        for graph in _inner(node):
+            yield from _every(graph.node)
+
+
+def _read(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, itself or in the graphs that it holds."""
+    return set(node.input).union(
+        *(name for graph in _inner(node) for name in map(_read, graph.node))
+    )

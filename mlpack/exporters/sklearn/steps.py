@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,27 @@ class Walk(Protocol):
         context: Context,
     ) -> tuple[Feature, ...]:
         """The columns that a transformer makes of `features`."""
+        ...
+
+    def through(
+        self,
+        path: str,
+        steps: Sequence[tuple[str, Any]],
+        features: tuple[Feature, ...],
+        context: Context,
+        width: int | None = None,
+    ) -> tuple[Feature, ...]:
+        """The columns that transformers make, one after the other.
+
+        In a hybrid a step that has no graph stays Python, with all that stand before it.
+
+        Args:
+            path: of the step that holds them.
+            steps: their names, and they themselves.
+            features: what the first of them takes.
+            context: of the export.
+            width: how many columns the last of them makes, where that is known.
+        """
         ...
 
     def predict(
