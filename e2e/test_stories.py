@@ -23,7 +23,7 @@ from moto.server import ThreadedMotoServer
 
 SCRIPT = Path(__file__).with_name("reference_rows.py")
 TOLERANCE = 1e-9
-STORIES = {"penguins": "onnx", "mpg": "onnx", "names": "onnx", "titanic": "python"}
+STORIES = {"penguins": "onnx", "mpg": "onnx", "names": "onnx", "titanic": "hybrid"}
 NEVER_IN_PRODUCTION = {"scikit-learn", "pandas", "scipy", "joblib", "skl2onnx"}
 
 

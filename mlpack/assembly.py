@@ -23,6 +23,7 @@ from mlpack.runtime.contract import (
     ONNX_FILE,
     OPENAPI_FILE,
     PARITY_FILE,
+    PARTS_FILE,
     PICKLE_FILE,
     SCHEMA_FILE,
     SIGNATURE_FILE,
@@ -43,7 +44,14 @@ from ._mlpack.cli import main
 raise SystemExit(main())
 '''
 
-_INIT = '''"""{name} {version}: a {task} model, packaged by mlpack.
+_MODELS = {
+    "classification": "a classification model",
+    "regression": "a regression model",
+    "outliers": "a model that finds outliers",
+    "clusters": "a clustering model",
+}
+
+_INIT = '''"""{name} {version}: {task}, packaged by mlpack.
 
     from {package} import Model
 
@@ -76,6 +84,8 @@ def assemble(
     runtime_dir: Path,
     user_tree: UserPackage | None,
     license: str | None = None,  # noqa: A002 - what the metadata field is called
+    parts: bytes | None = None,
+    imports: tuple[str, ...] = (),
 ) -> Bundle:
     """The bundle, from which every artifact is made. The same arguments give the same bytes.
 
@@ -96,6 +106,8 @@ def assemble(
         runtime_dir: the folder of the runtime's sources.
         user_tree: the user's own package, where the pickle needs its code.
         license: the SPDX expression of the project's licence, if it is known.
+        parts: the pickle of a hybrid's steps that stay Python.
+        imports: the distributions that those import.
 
     Raises:
         InputError: a name or version is not one, names collide, a file looks like a secret, or
@@ -108,7 +120,7 @@ def assemble(
     tree = user_files(package, user_tree) if user_tree else {}
     if f"{package}/__init__.py" not in tree:
         tree[f"{package}/__init__.py"] = _INIT.format(
-            name=project.name, version=version, task=signature.task, package=package
+            name=project.name, version=version, task=_MODELS[signature.task], package=package
         ).encode()
         tree[f"{package}/py.typed"] = b""
     tree[f"{package}/__main__.py"] = _MAIN.format(package=package).encode()
@@ -137,21 +149,31 @@ def assemble(
         reason=reason,
         versions=dict(sorted(versions.items())),
         metrics=dict(sorted(metrics.items())),
+        parts=None if parts is None else _blob(PARTS_FILE, parts),
     )
+    if parts is not None:
+        data[PARTS_FILE] = parts
     data |= {model_file: model, MANIFEST_FILE: encode(manifest)}
     tree |= {f"{package}/{RUNTIME}/data/{name}": content for name, content in data.items()}
 
-    own = user_tree.requires if user_tree else ()
+    own = project.dependencies + (user_tree.requires if user_tree else ())
+    if form == "hybrid":
+        own = imports  # what else the project requires, the parts do without
     summary = user_tree.summary if user_tree else ""
     return Bundle(
         manifest=manifest,
         tree=dict(sorted(tree.items())),
         lock=lock_text.replace("\r\n", "\n"),
-        requires=needs.declared(form, pins, python, _others(project.dependencies + own, project)),
-        summary=" ".join(summary.split()) or f"A {signature.task} model, packaged by mlpack",
+        requires=needs.declared(form, pins, python, _others(own, project)),
+        summary=" ".join(summary.split()) or _summary(signature),
         extra=dict(sorted(user_tree.extra.items())) if user_tree else {},
         license=license or (user_tree.license if user_tree else None),
     )
+
+
+def _summary(signature: Signature) -> str:
+    what = _MODELS[signature.task]
+    return f"{what[0].upper()}{what[1:]}, packaged by mlpack"
 
 
 def _checked_names(project: Project) -> str:

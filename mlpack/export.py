@@ -18,7 +18,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         path: where it stands, such as ``columns → text → TfidfVectorizer``.
         form: whether it is in the graph, stays Python, or contributes nothing.
-        how: who converted it: ``mlpack`` or ``skl2onnx``.
+        how: who converted it: ``mlpack`` or ``skl2onnx``; ``traced`` for the user's own code;
+            ``unchanged`` for a graph that the author made.
         reason: why it is not in the graph, and what would make it exportable.
     """
 
@@ -33,7 +34,8 @@ class Exported:
     """A pipeline in the form that will serve, not yet proved.
 
     Attributes:
-        form: ``onnx`` for a graph, ``python`` for the pipeline itself.
+        form: ``onnx`` for a graph, ``python`` for the pipeline itself, ``hybrid`` for a graph of
+            all but some steps.
         model: the bytes of the graph or of the pickle.
         encoding: how rows become the graph's inputs; None for ``python``.
         steps: what became of each step.
@@ -41,6 +43,8 @@ class Exported:
             rows around them are part of the proof.
         tolerance: the largest difference of a probability or relative difference of a value that
             the arithmetic of the original itself justifies.
+        parts: the pickle of a hybrid's steps that stay Python, by the parts' names.
+        reason: why it is no graph, or not all of it; None where it is.
     """
 
     form: Form
@@ -49,6 +53,8 @@ class Exported:
     steps: tuple[Step, ...]
     thresholds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     tolerance: float = 1e-6
+    parts: bytes = b""
+    reason: str | None = None
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

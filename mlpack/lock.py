@@ -88,6 +88,7 @@ class Lock:
             model: ``onnx``.
         prod, dev: the digests of the two requirement files.
         base: the base image, once it is known.
+        imports: for a hybrid the distributions that its Python parts import, by their names.
     """
 
     inputs: str
@@ -98,6 +99,7 @@ class Lock:
     prod: str
     dev: str
     base: BaseImage | None = None
+    imports: tuple[str, ...] = ()
 
 
 def with_base(lock: Lock, base: BaseImage | None) -> Lock:
@@ -117,6 +119,8 @@ def dumps(lock: Lock) -> str:
         f"prod = {_toml(lock.prod)}",
         f"dev = {_toml(lock.dev)}",
     ]
+    if lock.imports:
+        lines.insert(-2, f"imports = {_toml(lock.imports)}")
     if lock.base:
         lines += [
             "",

@@ -29,6 +29,7 @@ class Inputs:
     platforms: tuple[str, ...]
     resolver: str
     form: Form
+    imports: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -53,8 +54,12 @@ def inputs_of(
     platforms: tuple[str, ...],
     resolver: str,
     form: Form,
+    imports: tuple[str, ...] = (),
 ) -> Inputs:
     """What a project's lock is made from.
+
+    Production has the project's own dependencies only where the whole pipeline ships as Python.
+    The Python parts of a hybrid say which packages they import.
 
     Raises:
         InputError: a requirement cannot be locked; the error names it and where it stands.
@@ -64,7 +69,8 @@ def inputs_of(
     group = f"{project.name}'{'' if project.name.endswith('s') else 's'} dev group"
     own = [(text, where) for text in project.dependencies]
     served = [(text, "mlpack's server") for text in serving.requirements(form)]
-    prod = [*served, *(own if form != "onnx" else ())]
+    parts = [(name, "the model's steps that stay Python") for name in imports]
+    prod = [*served, *(own if form == "python" else ()), *parts]
     dev = [
         *own,
         *((text, group) for text in project.dev_dependencies),
@@ -78,14 +84,15 @@ def inputs_of(
         tuple(sorted(set(platforms))),
         resolver,
         form,
+        imports,
     )
 
 
-def form_of(project: Project, present: Lock | None) -> Form:
-    """The verdict that a lock is made for, as long as nobody knows better."""
+def form_of(project: Project, present: Lock | None) -> tuple[Form, tuple[str, ...]]:
+    """The verdict that a lock is made for, as long as nobody knows better, and its imports."""
     if present:
-        return present.form
-    return "python" if project.settings.format == "python" else "onnx"
+        return present.form, present.imports
+    return ("python" if project.settings.format == "python" else "onnx"), ()
 
 
 def fits_python(project: Project, python: str) -> None:

@@ -41,10 +41,11 @@ def declared(
     """The requirements of a wheel's metadata, sorted.
 
     Args:
-        form: a graph declares ranges only; the other forms pin what their pickle needs.
+        form: a graph declares ranges only; the other forms pin what their pickles need.
         pins: the production lock.
         python: the minor version that the lock was made for.
-        project: the project's own run-time requirements; they count only where its code ships.
+        project: further run-time requirements: the project's own where its whole pipeline ships,
+            what the Python parts of a hybrid import; a graph has none.
 
     Raises:
         InputError: something that is needed is not in the lock.

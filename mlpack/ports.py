@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlpack.bundle import Artifact, Bundle
-from mlpack.export import Exported
+from mlpack.export import Exported, Step
 from mlpack.lock import Pin
 from mlpack.runtime.contract import Signature
 
@@ -91,8 +91,19 @@ class Exporter(Protocol):
         """Whether this exporter knows the framework that `pipeline` comes from."""
         ...
 
-    def export(self, pipeline: Any, signature: Signature) -> Exported:  # noqa: ANN401
+    def export(
+        self,
+        pipeline: Any,  # noqa: ANN401
+        signature: Signature,
+        *,
+        hybrid: bool = False,
+    ) -> Exported:
         """The pipeline as a graph.
+
+        Args:
+            pipeline: fitted.
+            signature: the columns that it takes, and what it answers.
+            hybrid: steps before the model that have no exact graph may stay Python.
 
         Raises:
             NotExportableError: a step has no exact graph; the error names it.
@@ -106,10 +117,13 @@ class NotExportableError(Exception):
     Attributes:
         path: the step, such as ``columns → text → TfidfVectorizer(analyzer="char_wb")``.
         reason: why, and what would make it exportable.
+        steps: what became of the steps before it.
     """
 
+    steps: tuple[Step, ...] = ()
+
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
 

@@ -44,7 +44,7 @@ class Settings:
         package: the import package, where it is not the distribution's name.
         target: the column to predict, where the configuration does not say.
         resolver: ``uv`` or ``pip-tools``.
-        format: ``auto``, ``onnx`` (anything else is an error) or ``python``.
+        format: ``auto``, ``onnx`` or ``hybrid`` (a form that is worse is an error), or ``python``.
         model: the model file, where it is not in ``models/``.
         image: see `ImageSettings`.
     """

@@ -27,6 +27,7 @@ locks = st.builds(
     form=st.sampled_from(["onnx", "hybrid", "python"]),
     prod=texts,
     dev=texts,
+    imports=st.lists(texts).map(tuple),
     base=st.none()
     | st.builds(BaseImage, reference=texts, digest=texts, layers=st.lists(texts).map(tuple)),
 )

@@ -45,6 +45,14 @@ def test_a_pickle_declares_exactly_what_it_needs():
     assert list(found) == sorted(found)
 
 
+def test_a_hybrid_declares_exactly_what_its_parts_need_and_ranges_for_the_rest():
+    pins = read_pins(lock_text(pandas="3.1.1", joblib="1.6.0", six="1.17", tabulate="0.9"))
+    found = declared("hybrid", pins, "3.11", ["six"])
+    assert {"pandas==3.1.1", "joblib==1.6.0", "numpy==2.4.6", "six==1.17"} <= set(found)
+    assert {"onnxruntime>=1.31,<2", "fastapi>=0.165,<1"} <= set(found)
+    assert not any("tabulate" in line or "scikit-learn" in line for line in found)
+
+
 def test_extras_of_the_users_own_metadata_are_not_asked_for():
     found = declared("python", PYTHON_PINS, "3.11", ['pytest>=8; extra == "dev"'])
     assert not any("pytest" in line for line in found)

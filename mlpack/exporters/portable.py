@@ -33,6 +33,9 @@ MISSING = "\x1amissing"
 this and which no category of a real column begins with; one that is the same is refused."""
 
 CORE, RAW = "core/", "raw/"
+LOWEST = {"": 19, "ai.onnx.ml": 2}
+"""The first opsets that have the nodes around the core: Equal of strings, LabelEncoder of keys."""
+
 OUTPUTS = ("label", "probabilities", "value", "score", "refused")
 
 _TYPES: dict[str, int] = {
@@ -77,6 +80,7 @@ def compose(core: bytes, encoding: Encoding, signature: Signature) -> bytes:
     if taken := [name for name in names if name in OUTPUTS or name.startswith((CORE, RAW))]:
         raise NotExportableError("", f"a column is called {taken[0]!r}, as something in the graph")
     model = onnx.load_from_string(core)
+    _check_opsets(model, coded=bool(encoding.codes))
     _rename(model.graph)
     made = _Nodes()
     columns = {column.name: made.raw(column) for column in signature.columns}
@@ -89,6 +93,19 @@ def compose(core: bytes, encoding: Encoding, signature: Signature) -> bytes:
     refused = [made.refusals(columns[column.name], column) for column in signature.columns]
     refused += [made.unknown]
     return _assembled(model, made, signature, [name for some in refused for name in some])
+
+
+def _check_opsets(model: ModelProto, *, coded: bool) -> None:
+    """A graph that was ONNX before is kept in its own opset, in which these nodes may not exist."""
+    for opset in model.opset_import:
+        needed = opset.domain in LOWEST and (coded or not opset.domain)
+        if needed and opset.version < LOWEST[opset.domain]:
+            raise NotExportableError(
+                "",
+                f"the model is ONNX already, in {opset.domain or 'opset'} {opset.version}; the "
+                f"nodes before it need {LOWEST[opset.domain]}: export it again in a newer one, or "
+                "use the file as it is",
+            )
 
 
 class _Nodes:

@@ -98,9 +98,7 @@ def _narrow(column: Column) -> bool:
 
 
 def _fits(row: Row, whole: Mapping[str, tuple[int, int]]) -> bool:
-    return all(
-        row[name] is None or low <= row[name] <= high for name, (low, high) in whole.items()
-    )
+    return all(row[name] is None or low <= row[name] <= high for name, (low, high) in whole.items())
 
 
 _WIDE = Column(name="", type="integer", dtype="int64")

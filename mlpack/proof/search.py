@@ -47,7 +47,7 @@ class Probe:
         feeds = taken(self.inputs, rows)
         feeds |= {name: array for name, array in changed.items() if name in feeds}
         answers = self._session.run(self._names, feeds)
-        return [np.asarray(each, np.float64).reshape(len(rows), -1) for each in answers]
+        return [_by_row(np.asarray(each), len(rows)) for each in answers]
 
 
 class Search:
@@ -96,6 +96,13 @@ class Search:
             left = np.where(between & same, middle, left)
             right = np.where(between & ~same, middle, right)
         return number(left), number(right)
+
+
+def _by_row(answer: Array, rows: int) -> Array:
+    """A tensor as a matrix; one that is not of rows, such as a shape, has no columns."""
+    if answer.ndim == 0 or len(answer) != rows:
+        return np.zeros((rows, 0))
+    return answer.astype(np.float64).reshape(rows, -1)
 
 
 def ordered(numbers: Array) -> Array:

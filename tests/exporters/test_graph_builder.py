@@ -21,7 +21,7 @@ from mlpack.exporters.sklearn.features import (
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
 from mlpack.ports import NotExportableError
 from mlpack.proof.rows import batches, neighbours
-from mlpack.runtime.contract import Column, Output, Signature
+from mlpack.runtime.contract import Column, Output, Signature, Text
 
 
 def run(graph, outputs, **inputs):
@@ -133,12 +133,15 @@ def test_text_has_no_number_form_and_the_step_is_named():
         made.matrix(made.raw_features(), "pipe → scale")
 
 
-def test_a_text_cannot_be_lowered_for_one_and_not_for_another():
+def test_a_text_is_counted_once_in_each_way():
     made = context()
-    assert made.text("t", lowercase=True, path="p") == made.text("t", lowercase=True, path="p")
-    with pytest.raises(NotExportableError, match="'t' is used lower-cased"):
-        made.text("t", lowercase=False, path="p")
-    assert made.encoding().lowercase == ("t",)
+    ways = [Text(name="", column="t", terms=("a", "b"), lowercase=lower) for lower in (True, False)]
+    for way in (*ways, *ways):
+        assert made.text(way, path="p", what="w").width == 2
+    assert made.encoding().texts == (
+        Text(name="text_0", column="t", terms=("a", "b")),
+        Text(name="text_1", column="t", terms=("a", "b"), lowercase=False),
+    )
 
 
 def test_a_lookup_gives_each_code_its_row():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from mlpack.runtime.contract import Encoding, Schema
 from mlpack.usecases import build as use_case
 from mlpack.usecases import outcome
 from mlpack.usecases.bundle import make_bundle, unpacked
+from mlpack.usecases.export import export
 from mlpack.usecases.serve import command
 
 LOCK = Lock(
@@ -44,6 +46,8 @@ class World:
     """Everything outside: the runner, the tools and the packagers. Remembers what was asked."""
 
     form: str = "onnx"
+    imports: dict = field(default_factory=dict)
+    own_code: bool = False
     lock: Lock = LOCK
     base: BaseImage | None = None
     failing: str = ""
@@ -59,12 +63,14 @@ class World:
         record = {
             "form": self.form,
             "reason": reason,
-            "model": contract.ONNX_FILE if self.form == "onnx" else contract.PICKLE_FILE,
-            "encoded": self.form == "onnx",
+            "model": contract.PICKLE_FILE if self.form == "python" else contract.ONNX_FILE,
+            "encoded": self.form != "python",
             "versions": {"scikit-learn": "1.9.1"},
             "metrics": {"r2": 0.5},
             "notes": ["a note of the export"],
         }
+        if self.form == "hybrid":
+            record |= {"parts": True, "own_code": self.own_code, "imports": self.imports}
         check = Check(
             name="held-out",
             rows=5,
@@ -77,12 +83,14 @@ class World:
         parity = Parity(equal=True, form=self.form, tolerance=1e-6, checks=(check,))
         files = {
             "export.json": contract.encode(record),
-            record["model"]: graph() if self.form == "onnx" else b"no pickle",
+            record["model"]: b"no pickle" if self.form == "python" else graph(),
             contract.SIGNATURE_FILE: contract.encode(SIGNATURE),
             contract.SCHEMA_FILE: contract.encode(Schema()),
             contract.PARITY_FILE: contract.encode(parity),
         }
-        if self.form == "onnx":
+        if self.form == "hybrid":
+            files[contract.PARTS_FILE] = b"no pickle either"
+        if self.form != "python":
             files[contract.ENCODING_FILE] = contract.encode(Encoding(numbers=("size",)))
         write_tree(out, files)
         return Completed(tuple(argv), 0, '{"worst": []}', "")
@@ -91,10 +99,10 @@ class World:
         self.calls.append("check lock")
         return self.lock
 
-    def relock(self, project, form, reporter):
-        self.calls.append(f"relock for {form}")
+    def relock(self, project, form, imports, reporter):
+        self.calls.append(" ".join(["relock for", form, *imports]))
         write(project.prod_lock, lock_text(**{k.replace("-", "_"): v for k, v in PICKLED.items()}))
-        self.lock = replace(self.lock, form=form)
+        self.lock = replace(self.lock, form=form, imports=imports)
         locks.write(project.lock_file, self.lock)
         return self.lock
 
@@ -261,6 +269,77 @@ def test_locked_refuses_another_verdict_and_leaves_everything(project):
     assert world.calls == ["check lock", "export"]
     assert project.lock_file.read_bytes() == before
     assert not project.dist_dir.exists()
+
+
+HYBRID = {"pandas": PICKLED["pandas"], "scikit-learn": PICKLED["scikit-learn"]}
+
+
+def test_a_hybrid_locks_again_with_what_its_parts_import(project):
+    world, told = World(form="hybrid", imports=HYBRID), Remembering()
+    result = build(project, world, told)
+    assert world.calls[:4] == [
+        *("check lock", "export", "relock for hybrid pandas scikit-learn", "openapi"),
+    ]
+    assert "the production set follows the export: onnx → hybrid with pandas, scikit-learn" in (
+        told.told
+    )
+    assert result.built.form == "hybrid"
+    assert locks.read(project.lock_file).imports == ("pandas", "scikit-learn")
+    # Other imports are another production set; the same ones are not.
+    project.model.write_bytes(b"another model")
+    again = World(form="hybrid", imports={"pandas": PICKLED["pandas"]}, lock=world.lock)
+    build(project, again)
+    assert "relock for hybrid pandas" in again.calls
+    project.model.write_bytes(b"one more")
+    same = World(form="hybrid", imports={"pandas": PICKLED["pandas"]}, lock=again.lock)
+    build(project, same)
+    assert not any(call.startswith("relock") for call in same.calls)
+
+
+def test_locked_refuses_a_hybrid_that_imports_something_else(project):
+    lock = replace(LOCK, form="hybrid", imports=("pandas",))
+    world = World(form="hybrid", imports=HYBRID, lock=lock)
+    with pytest.raises(
+        CheckFailedError, match="form hybrid with pandas, the export is hybrid with"
+    ):
+        use_case.build(project, tools=world, runner=world.run, reporter=Remembering(), locked=True)
+
+
+@pytest.mark.parametrize("own_code", [False, True])
+def test_the_bundle_of_a_hybrid(project, own_code):
+    project = replace(project, dependencies=("scikit-learn>=1.5", "matplotlib"))
+    world = World(form="hybrid", imports=HYBRID, own_code=own_code)
+    made = make_bundle(project, LOCK, tools=world, runner=world.run, reporter=Remembering())
+    bundle, data = made.bundle, "churn/_mlpack/data"
+    assert bundle.tree[f"{data}/{contract.PARTS_FILE}"] == b"no pickle either"
+    assert bundle.manifest.parts.sha256 == sha256(b"no pickle either")
+    assert bundle.manifest.model.file == contract.ONNX_FILE
+    assert f"{data}/{contract.ENCODING_FILE}" in bundle.tree
+    # The project's own code and dependencies only as far as its parts need them.
+    assert ("churn/steps.py" in bundle.tree) == own_code == ("user package" in world.calls)
+    assert {"pandas==3.1.1", "scikit-learn==1.9.1", "onnxruntime>=1.31,<2"} <= set(bundle.requires)
+    assert not any("matplotlib" in line for line in bundle.requires)
+    assert bundle.requires_python == "==3.11.*"
+
+
+def test_a_hybrid_whose_parts_were_made_with_other_versions_is_refused(project):
+    world = World(form="hybrid", imports={**HYBRID, "scikit-learn": "1.8.0"})
+    with pytest.raises(
+        InputError, match=r"scikit-learn 1\.8\.0 is installed .* the lock has 1\.9\.1"
+    ):
+        build(project, world)
+    assert not project.dist_dir.exists()
+
+
+def test_a_kept_hybrid_counts_only_while_what_it_imports_is_installed_as_it_was(project):
+    installed = {name: version(name) for name in ("msgspec", "packaging")}
+    world = World(form="hybrid", imports=installed)
+    assert export(project, runner=world.run, reporter=Remembering()).fresh
+    assert not export(project, runner=world.run, reporter=Remembering()).fresh
+    other = World(form="hybrid", imports={**installed, "packaging": "0.1"})
+    project.model.write_bytes(b"another model")
+    assert export(project, runner=other.run, reporter=Remembering()).fresh
+    assert export(project, runner=other.run, reporter=Remembering()).fresh
 
 
 def test_a_base_image_that_was_found_is_written_into_the_lock(project):

@@ -191,14 +191,49 @@ def test_the_form_is_the_present_lock_s_and_at_first_exportable(tmp_path):
     assert do_lock(other).lock.form == "python"
 
 
-def relock(project, form, resolver=None):
+def relock(project, form, resolver=None, imports=()):
     return relock_for_form(
         project,
         form,
         resolver=resolver or FakeResolver(),
         reporter=FakeReporter(),
         mlpack_requirements=OWN,
+        imports=imports,
     )
+
+
+def test_a_hybrid_has_what_its_parts_import_and_no_more(tmp_path):
+    project = make_project(tmp_path, ["scikit-learn<1.6", "pandas", "pytest"])
+    do_lock(project)
+    dev = project.dev_lock.read_bytes()
+    result = relock(project, "hybrid", imports=("scipy", "joblib"))
+    prod = versions(project.prod_lock)
+    assert {"onnxruntime", "numpy", "pandas", "joblib", "scipy"} <= prod.keys()
+    assert not prod.keys() & {"scikit-learn", "pytest", "skl2onnx"}
+    assert prod.items() <= versions(project.dev_lock).items()
+    assert (result.lock.form, result.lock.imports) == ("hybrid", ("joblib", "scipy"))
+    assert check(project, mlpack_requirements=OWN) == result.lock
+    assert not relock(project, "hybrid", imports=("joblib", "scipy")).resolved
+    # Locking again keeps the verdict with its imports; others are another production set.
+    assert not do_lock(project).resolved
+    assert do_lock(project, upgrade=True).lock.imports == ("joblib", "scipy")
+    assert "scipy" in versions(project.prod_lock)
+    relock(project, "hybrid", imports=("scikit-learn",))
+    assert versions(project.prod_lock)["scikit-learn"] == "1.5.0"
+    relock(project, "onnx")
+    assert lock_file.read(project.lock_file).imports == ()
+    assert "scipy" not in versions(project.prod_lock)
+    assert project.dev_lock.read_bytes() == dev
+
+
+def test_a_part_that_imports_what_nobody_asked_for_is_an_input_error(tmp_path):
+    project = make_project(tmp_path)
+    do_lock(project)
+    before = content(project)
+    with pytest.raises(InputError, match="import lightgbm, which the lock does not have") as caught:
+        relock(project, "hybrid", imports=("pandas", "lightgbm"))
+    assert "Add lightgbm to the project's dependencies" in caught.value.hint
+    assert content(project) == before
 
 
 def test_another_verdict_changes_the_production_set_only(tmp_path):

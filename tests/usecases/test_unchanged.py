@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.metadata import version
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpack.usecases.unchanged import fingerprint, project_files, remember, stands
+from mlpack.usecases.unchanged import (
+    _imports,
+    fingerprint,
+    installed,
+    project_files,
+    remember,
+    stands,
+)
 
 FILES = (
     "pyproject.toml",
@@ -104,6 +112,24 @@ def test_the_arguments_are_part_of_it(root):
     ]
     assert len({fingerprint(root, arguments) for arguments in some}) == len(some)
     assert fingerprint(root, {"a": 1, "b": 2}) == fingerprint(root, {"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ('imports = ["msgspec", "no-such-package"]', ["msgspec", "no-such-package"]),
+        ("imports = [", []),
+        ("imports = 3", []),
+        ("", []),
+        ("imports = \xff", []),
+    ],
+)
+def test_what_a_hybrid_imports_is_read_from_the_lock(root, line, names):
+    (root / "mlpack.lock").write_bytes(f"format = 1\n{line}\nprod = 1\n".encode("latin-1"))
+    assert _imports(root) == names
+    found = {name: version(name) for name in names if name == "msgspec"}
+    assert installed(names) == found
+    fingerprint(root, {})
 
 
 names = st.text(st.sampled_from("ab.é \n"), min_size=1, max_size=4).filter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import joblib
 import msgspec
 import pandas as pd
 import pytest
@@ -17,9 +18,12 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from mlpack import inspection
 from mlpack.errors import InputError, ProofError
 from mlpack.export import Exported, Parity
+from mlpack.exporters.portable import compose
+from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.files import sha256_file
 from mlpack.ports import NotExportableError
 from mlpack.runtime import contract
+from mlpack.training.observe import observe
 from mlpack.training.usercode import importable
 from mlpack.workers.export import Result, work
 from mlpack.workers.forms import graph
@@ -156,6 +160,62 @@ def test_a_damaged_signature_is_refused(tmp_path, content):
     with pytest.raises(InputError, match=r"signature\.json") as caught:
         Out(folder)
     assert caught.value.hint == "Run: mlpack train"
+
+
+def save_onnx(folder, sample=tiny.ROWS):
+    """A pipeline that became ONNX elsewhere; the project has no pickle."""
+    pipeline = tiny.fitted()
+    signature = observe(tiny.ROWS, pipeline, target=None, source="train")
+    made = SklearnExporter().export(pipeline, signature)
+    (folder / "models").mkdir(exist_ok=True)
+    model = folder / "models" / "model.onnx"
+    model.write_bytes(compose(made.model, made.encoding, signature))
+    if sample is not None:
+        (folder / "data").mkdir(exist_ok=True)
+        sample.to_csv(folder / "data" / "sample.csv", index=False)
+    return model, pipeline
+
+
+def test_a_model_that_is_onnx_already_is_proved_against_its_own_file(tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    save_onnx(folder)
+    out = Out(folder)
+    assert (out.result.form, out.result.reason) == ("onnx", None)
+    assert out.result.model == contract.ONNX_FILE
+    assert out.signature.labels == ("no", "yes")
+    assert [column.type for column in out.signature.columns] == ["number", "string"]
+    assert out.parity.equal
+    assert out.parity.checks[0].name == "sample"
+    assert [step.how for step in out.parity.steps] == ["mlpack", "mlpack", "unchanged"]
+
+
+def test_without_a_sample_the_inputs_of_the_graph_tell(tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    save_onnx(folder, None)
+    out = Out(folder)
+    assert out.signature.source == "estimator"
+    assert [(column.name, column.type) for column in out.signature.columns] == [
+        ("size", "number"),
+        ("plan", "string"),
+    ]
+    assert out.parity.equal
+
+
+def test_a_model_that_is_onnx_already_never_ships_as_python(tmp_path):
+    folder, _ = tiny.project(tmp_path, settings='format = "python"')
+    save_onnx(folder)
+    with pytest.raises(ProofError, match="ships as a graph or not at all") as caught:
+        Out(folder)
+    assert caught.value.where == "models/model.onnx"
+
+
+def test_a_file_that_only_looks_like_onnx_is_refused(tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    model, pipeline = save_onnx(folder)
+    joblib.dump(pipeline, model)
+    with pytest.raises(InputError, match="damaged, or no ONNX model at all") as caught:
+        Out(folder)
+    assert caught.value.where == "models/model.onnx"
 
 
 def own(folder, package, transform):

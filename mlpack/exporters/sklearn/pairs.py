@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlpack.exporters.sklearn.graph import Graph
 
-CELLS = 2**19
+CELLS = 2**17
 """About so many numbers a tensor holds at a time: what fits a processor's cache."""
 
 FEW = 64

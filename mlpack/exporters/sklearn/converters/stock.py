@@ -61,17 +61,6 @@ def _regressor(
 
 
 MODELS: Models = {
-    **dict.fromkeys(
-        (
-            "BernoulliNB",
-            "ComplementNB",
-            "GaussianNB",
-            "KNeighborsClassifier",
-            "MLPClassifier",
-            "MultinomialNB",
-            "QuadraticDiscriminantAnalysis",
-        ),
-        _classifier,
-    ),
-    **dict.fromkeys(("KNeighborsRegressor", "MLPRegressor", "PLSRegression"), _regressor),
+    "QuadraticDiscriminantAnalysis": _classifier,
+    "PLSRegression": _regressor,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
-from mlpack.ports import NotExportableError
 
 PASSTHROUGH = (None, "passthrough")
 SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
@@ -17,20 +18,20 @@ SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "Halvin
 def _pipeline_transform(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> tuple[Feature, ...]:
-    for name, inner in step.steps:
-        if inner not in PASSTHROUGH:
-            features = walk.transform(join(path, name), inner, features, context)
-    return features
+    return walk.through(path, _working(step.steps), features, context)
 
 
 def _pipeline_predict(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     *before, (name, last) = step.steps
-    for inner_name, inner in before:
-        if inner not in PASSTHROUGH:
-            features = walk.transform(join(path, inner_name), inner, features, context)
+    width = getattr(last, "n_features_in_", None)
+    features = walk.through(path, _working(before), features, context, width)
     return walk.predict(join(path, name), last, features, context)
+
+
+def _working(steps: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(name, inner) for name, inner in steps if inner not in PASSTHROUGH]
 
 
 def _columns(
@@ -38,14 +39,25 @@ def _columns(
 ) -> tuple[Feature, ...]:
     weights = step.transformer_weights or {}
     made: list[Feature] = []
-    for name, inner, _ in step.transformers_:
+    for name, inner, columns in step.transformers_:
         # The fitted transformer knows which columns it took, whatever way they were named.
         indices = step._transformer_to_input_indices.get(name, ())  # noqa: SLF001
         if len(indices) == 0 or (isinstance(inner, str) and inner == "drop"):
             continue
         chosen = tuple(features[index] for index in indices)
+        if isinstance(columns, str | int):  # one column that is named by itself comes as a series
+            chosen = tuple(
+                replace(
+                    each,
+                    given=each.given and "series",
+                    holder="series" if each.holder == "frame" else "vector",
+                )
+                for each in chosen
+            )
         if not (isinstance(inner, str) and inner == "passthrough"):
-            chosen = walk.transform(join(path, name), inner, chosen, context)
+            taken = step.output_indices_[name]
+            width = taken.stop - taken.start
+            chosen = walk.through(path, [(name, inner)], chosen, context, width)
         made.extend(_weighed(path, chosen, weights.get(name), context))
     return tuple(made)
 
@@ -70,7 +82,7 @@ def _union(
             continue
         part = features
         if inner not in PASSTHROUGH:
-            part = walk.transform(join(path, name), inner, features, context)
+            part = walk.through(path, [(name, inner)], features, context)
         made.extend(_weighed(path, part, weights.get(name), context))
     return tuple(made)
 
@@ -87,35 +99,6 @@ def _search_predict(
     return walk.predict(path, step.best_estimator_, features, context)
 
 
-def _transformed_target(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
-) -> Outputs:
-    outputs = walk.predict(join(path, "regressor"), step.regressor_, features, context)
-    inverse = _INVERSES.get(step.inverse_func)
-    if inverse is None or step.transformer is not None or outputs.value is None:
-        known = ", ".join(f"np.{function.__name__}" for function in _INVERSES)
-        raise NotExportableError(
-            path, f"its inverse is not exported: use inverse_func with one of {known}"
-        )
-    return Outputs(value=inverse(outputs.value, context))
-
-
-def _expm1(value: str, context: Context) -> str:
-    # Near zero exp(x) - 1 is off by a unit in the last place of 1, far below any tolerance.
-    graph = context.graph
-    return graph.subtract(graph.node("Exp", [value]), graph.constant(np.float64(1)))
-
-
-def _exp(value: str, context: Context) -> str:
-    return context.graph.node("Exp", [value])
-
-
-def _square(value: str, context: Context) -> str:
-    return context.graph.multiply(value, value)
-
-
-_INVERSES: dict[Any, Any] = {np.expm1: _expm1, np.exp: _exp, np.square: _square}
-
 TRANSFORMERS: Transformers = {
     "Pipeline": _pipeline_transform,
     "ColumnTransformer": _columns,
@@ -125,5 +108,4 @@ TRANSFORMERS: Transformers = {
 MODELS: Models = {
     "Pipeline": _pipeline_predict,
     **dict.fromkeys(SEARCHES, _search_predict),
-    "TransformedTargetRegressor": _transformed_target,
 }
