@@ -35,7 +35,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal
 
 e2e: $(READY)
-	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadgroup
 
 # Some of the cases of which estimators and options export, compared with what is written down.
 coverage: $(READY)

@@ -21,6 +21,17 @@ from environments import missing
 ROOT = Path(__file__).resolve().parent.parent
 
 
+ENGINE = frozenset({"test_bases", "test_image_in_registry", "test_readme", "test_stories"})
+"""What loads and removes images: one after the other, since they share the engine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay together, and so do all that share the engine."""
+    for item in items:
+        name = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("engine" if name in ENGINE else name))
+
+
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
     """Finds a program of the system, such as ``skopeo``."""

@@ -36,9 +36,7 @@ class PythonEngine:
         self._signature = signature
         self._names = tuple(column.name for column in signature.columns)
         self._index = {label: index for index, label in enumerate(signature.labels)}
-        self._probabilities = signature.has("probabilities") and hasattr(
-            estimator, "predict_proba"
-        )
+        self._probabilities = signature.has("probabilities") and hasattr(estimator, "predict_proba")
         self._order = self._reorder() if self._probabilities else None
 
     def one(self, values: Sequence[Any]) -> Predictions:

@@ -134,12 +134,12 @@ def test_something_outside_that_does_not_answer_is_4(mlpack_, tmp_path, monkeypa
 def test_a_graph_that_was_demanded_and_cannot_be_is_5(mlpack_, tmp_path):
     folder, _ = tiny.project(tmp_path, settings='format = "onnx"')
     rows = tiny.ROWS[["size"]]
-    model = make_pipeline(FunctionTransformer(np.log1p), LogisticRegression())
+    model = make_pipeline(FunctionTransformer(np.i0), LogisticRegression())
     tiny.save(folder, model.fit(rows, tiny.LABELS), rows)
     code, out, err = mlpack_("export", "-C", folder)
     assert (code, out) == (5, ""), err
     assert "x Exporting and proving" in err
-    assert "log1p" in err
+    assert "i0" in err
     assert 'format = "auto"' in err
 
 

@@ -204,12 +204,12 @@ def test_a_seed_that_is_no_number_is_refused(tmp_path):
         assert caught.value.hint == "Write: seed = 0"
 
 
-def test_a_date_column_is_refused_before_anything_is_written(tmp_path):
+def test_a_column_of_durations_is_refused_before_anything_is_written(tmp_path):
     data = """
         import pandas as pd
         def load(config):
             return pd.DataFrame({
-                "day": pd.to_datetime(["2020-01-01"] * 10), "left": ["a", "b"] * 5
+                "stay": pd.to_timedelta(range(10), unit="D"), "left": ["a", "b"] * 5
             })
     """
     pipeline = """
@@ -218,7 +218,7 @@ def test_a_date_column_is_refused_before_anything_is_written(tmp_path):
             return DummyClassifier()
     """
     folder, _ = tiny.project(tmp_path, data=data, pipeline=pipeline)
-    with pytest.raises(InputError, match=r"'day' has the type datetime64.*") as caught:
+    with pytest.raises(InputError, match=r"'stay' has the type timedelta64.*") as caught:
         train(folder)
     assert ".dt.year" in caught.value.hint
     assert not (folder / "models").exists()

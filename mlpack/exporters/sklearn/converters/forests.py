@@ -22,8 +22,9 @@ from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree
 from mlpack.exporters.sklearn.features import Context
 from mlpack.exporters.sklearn.graph import FLOAT, INT32
 
-SMALL = 4_000
-"""Nodes, counted once for each target, that one TreeEnsemble holds as well as several."""
+SMALL, SMALL_ALONE = 4_000, 32_000
+"""So many nodes one TreeEnsemble holds as well as several do: counted once for each of several
+targets, or with one target alone."""
 
 TOGETHER = 100
 """Trees whose answers are held at once: 0.8 kB a row, and half as much for each step before."""
@@ -41,7 +42,8 @@ def summed(trees: Sequence[Tree], values: Sequence[Array], matrix: str, context:
         context: of the export.
     """
     targets = values[0].shape[1]
-    if targets * sum(len(tree.left) for tree in trees) <= SMALL:
+    nodes = targets * sum(len(tree.left) for tree in trees)
+    if nodes <= (SMALL_ALONE if targets == 1 else SMALL):
         ensemble = Ensemble(targets=targets)
         for tree, value in zip(trees, values, strict=True):
             ensemble.add(tree, value)
@@ -173,9 +175,7 @@ def _both_ways(trees: Sequence[Tree], columns: str, context: Context) -> tuple[l
     width = 1 + max(int(np.max(tree.feature)) for tree in trees)
     some = graph.columns(single, range(width))
     negated = graph.node("Neg", [some])
-    made = [
-        _turned(_rounded(tree), each, width) for tree, each in zip(trees, turned, strict=True)
-    ]
+    made = [_turned(_rounded(tree), each, width) for tree, each in zip(trees, turned, strict=True)]
     return made, graph.concat([some, negated])
 
 

@@ -6,6 +6,7 @@ estimator says, and then the trees' values times the learning rate, one after th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import sklearn
 from packaging.version import Version
 
 from mlpack.exporters.sklearn.converters.answers import across, present
-from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble
+from mlpack.exporters.sklearn.converters.ensemble import LEAF, Array, Tree
+from mlpack.exporters.sklearn.converters.forests import summed
 from mlpack.exporters.sklearn.converters.linear import two_sided
 from mlpack.exporters.sklearn.converters.trees import float32_matrix, sklearn_tree
 from mlpack.exporters.sklearn.features import Context, Feature
@@ -54,23 +56,37 @@ def _raw(
 ) -> tuple[str, int]:
     """The raw scores: float64 [rows, scores], and how many there are."""
     stages = step.estimators_
-    trees = [[sklearn_tree(member) for member in stage] for stage in stages]
+    trees = [[_without_missing(sklearn_tree(member)) for member in stage] for stage in stages]
     matrix = float32_matrix(
         path, features, [tree for stage in trees for tree in stage], context, allow_nan=False
     )
     scores = stages.shape[1]
-    ensemble = Ensemble(targets=scores)
     own = step.init is not None and not isinstance(step.init_, str)
-    if not own:
-        ensemble.start(_constant(step, scores))
-    for stage, members in zip(trees, stages, strict=True):
-        for score, (tree, member) in enumerate(zip(stage, members, strict=True)):
-            leaf = np.asarray(member.tree_.value[:, 0, 0], np.float64) * step.learning_rate
-            ensemble.add_one(tree, leaf, score)
-    total = ensemble.node(matrix, context)
+    start = None if own else _constant(step, scores)
+    sums = []
+    for score in range(scores):
+        values = [
+            np.asarray(member.tree_.value[:, 0], np.float64) * step.learning_rate
+            for member in stages[:, score]
+        ]
+        first = [] if start is None else [start[score].reshape(1, 1)]
+        sums.append(
+            summed(
+                [*(LEAF for _ in first), *(stage[score] for stage in trees)],
+                [*first, *values],
+                matrix,
+                context,
+            )
+        )
+    total = context.graph.concat(sums)
     if own:
         total = context.graph.add(_init(path, step, matrix, features, context, walk), total)
     return total, scores
+
+
+def _without_missing(tree: Tree) -> Tree:
+    """The tree for rows in which nothing is missing: the others are refused."""
+    return replace(tree, missing_left=np.zeros(len(tree.left)))
 
 
 def _constant(step: Any, scores: int) -> Array:
