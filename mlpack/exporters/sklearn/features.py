@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
 from mlpack.exporters.sklearn.sparse import Sparse, SparseGraph
@@ -252,27 +253,29 @@ class Context:
             for index, name in enumerate(names)
         )
 
-    def threshold(self, feature: Feature, value: float, *, rounded: bool) -> None:
+    def threshold(self, feature: Feature, value: float | NDArray[Any], *, rounded: bool) -> None:
         """A tree compares this number with `value`, after rounding it to float32 if `rounded`.
 
         What is remembered are raw values on both sides of the comparison. With rounding these
         are the float32 at or below the threshold, the next one, and the double between them, at
-        which the rounding turns.
+        which the rounding turns. Several values may be told at once.
         """
         affine = feature.affine
         if affine is None or not affine.scale:
             return
-        sides = [value]
-        if rounded:
-            below = np.float32(value)
-            if float(below) > value:
-                below = np.nextafter(below, np.float32(-np.inf))
-            above = np.nextafter(below, np.float32(np.inf))
-            sides = [float(below), (float(below) + float(above)) / 2, float(above)]
-        for side in sides:
-            raw = (side - affine.offset) / affine.scale
-            if np.isfinite(raw):
-                self.thresholds.setdefault(affine.column, set()).add(float(raw))
+        sides = np.unique(np.asarray(value, np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if rounded:
+                single = sides.astype(np.float32)
+                lower = np.nextafter(single, np.float32(-np.inf))
+                below = np.where(single > sides, lower, single)
+                above = np.nextafter(below, np.float32(np.inf)).astype(np.float64)
+                below = below.astype(np.float64)
+                sides = np.concatenate([below, (below + above) / 2, above])
+            raw = (sides - affine.offset) / affine.scale
+        found = raw[np.isfinite(raw)].tolist()
+        if found:
+            self.thresholds.setdefault(affine.column, set()).update(found)
 
     def derive(self, name: str, codes: Callable[[tuple[Category, ...]], str]) -> None:
         """A column of categories that was computed: from here on like a raw one."""

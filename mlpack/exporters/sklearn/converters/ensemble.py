@@ -6,7 +6,7 @@ https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,15 @@ LEAF = Tree(
     missing_left=np.array([0]),
 )
 """A tree of one leaf."""
+
+
+_STUMP = Tree(
+    left=np.array([1, -1, -1]),
+    right=np.array([2, -1, -1]),
+    feature=np.array([0, 0, 0]),
+    threshold=np.zeros(3),
+    missing_left=np.zeros(3),
+)
 
 
 def grown(thresholds: Sequence[float], values: Sequence[float]) -> tuple[Tree, Array]:
@@ -128,67 +137,46 @@ class Ensemble:
 
     def add_one(self, tree: Tree, weight: Array, target: int) -> None:
         """Add a tree whose leaves add to one target: `weight` is float64 [nodes]."""
-        inner = [i for i in range(len(tree.left)) if tree.left[i] >= 0]
-        first = len(self.features)
-        self.roots.append(first)
-        if not inner:
+        left, right = np.asarray(tree.left), np.asarray(tree.right)
+        inner = np.flatnonzero(left >= 0)
+        if not len(inner):
             # A tree of one leaf: this operator wants a node, so both its branches say the same.
-            true, false = ((self._leaf(target, float(weight[0])), 1) for _ in range(2))
-            mode = BRANCH_LEQ if tree.mode is None else int(tree.mode[0])
-            self._node(0, 0.0, missing=False, true=true, false=false, mode=mode)
-            return
-        position = {node: first + index for index, node in enumerate(inner)}
-
-        def child(node: int) -> tuple[int, int]:
-            if node in position:
-                return position[node], 0
-            return self._leaf(target, float(weight[node])), 1
-
-        for node in inner:
-            true, false = child(int(tree.left[node])), child(int(tree.right[node]))
-            if true[0] == false[0]:
-                # ONNX Runtime (1.23 at least) takes a root for a leaf where the numbers of its
-                # children are the same, though one counts nodes and the other leaves.
-                true, false = (
-                    (self._leaf(target, self.leaf_weights[number]), 1) if leaf else (number, 0)
-                    for number, leaf in (true, false)
-                )
-            self._node(
-                int(tree.feature[node]),
-                float(tree.threshold[node]),
-                missing=bool(tree.missing_left[node]),
-                true=true,
-                false=false,
-                mode=BRANCH_LEQ if tree.mode is None else int(tree.mode[node]),
-                members=(tree.members or {}).get(node, ()),
-            )
-
-    def _leaf(self, target: int, weight: float) -> int:
-        self.leaf_targets.append(target)
-        self.leaf_weights.append(weight)
-        return len(self.leaf_targets) - 1
-
-    def _node(
-        self,
-        feature: int,
-        threshold: float,
-        *,
-        missing: bool,
-        true: tuple[int, int],
-        false: tuple[int, int],
-        mode: int = BRANCH_LEQ,
-        members: Array | tuple[()] = (),
-    ) -> None:
-        self.features.append(feature)
-        self.thresholds.append(threshold)
-        self.missing_true.append(int(missing))
-        self.true_ids.append(true[0])
-        self.true_leaf.append(true[1])
-        self.false_ids.append(false[0])
-        self.false_leaf.append(false[1])
-        self.modes.append(mode)
-        if mode == BRANCH_MEMBER:
+            mode = None if tree.mode is None else np.repeat(tree.mode[:1], 3)
+            tree, inner = replace(_STUMP, mode=mode), np.array([0])
+            weight = np.repeat(weight[:1], 3)
+            left, right = np.asarray(tree.left), np.asarray(tree.right)
+        first, leaves = len(self.features), len(self.leaf_weights)
+        self.roots.append(first)
+        children = np.concatenate([left[inner], right[inner]])
+        leaf = left[children] < 0
+        ends = children[leaf]
+        place = np.zeros(len(left), np.int64)
+        place[inner] = first + np.arange(len(inner))
+        place[ends] = leaves + np.arange(len(ends))
+        true, false = place[left[inner]], place[right[inner]]
+        true_leaf, false_leaf = np.split(leaf, 2)
+        added = weight[ends].tolist()
+        for node in np.flatnonzero(true == false):
+            # ONNX Runtime (1.23 at least) takes a root for a leaf where the numbers of its
+            # children are the same, though one counts nodes and the other leaves.
+            side = true if true_leaf[node] else false
+            while true[node] == false[node]:
+                added.append(added[side[node] - leaves])
+                side[node] = leaves + len(added) - 1
+        self.leaf_weights += added
+        self.leaf_targets += [target] * len(added)
+        modes = np.zeros(len(inner), np.int64) if tree.mode is None else tree.mode[inner]
+        self.features += tree.feature[inner].tolist()
+        self.thresholds += tree.threshold[inner].tolist()
+        self.missing_true += np.asarray(tree.missing_left)[inner].astype(np.int64).tolist()
+        self.true_ids += true.tolist()
+        self.true_leaf += true_leaf.astype(np.int64).tolist()
+        self.false_ids += false.tolist()
+        self.false_leaf += false_leaf.astype(np.int64).tolist()
+        self.modes += modes.tolist()
+        for node in inner[modes == BRANCH_MEMBER]:
             # The sets stand one after another, a NaN after each.
+            members = (tree.members or {}).get(int(node), ())
             self.members.extend([*(float(member) for member in members), float("nan")])
 
     def node(self, matrix: str, context: Context) -> str:

@@ -26,6 +26,9 @@ SMALL, SMALL_ALONE = 4_000, 32_000
 """So many nodes one TreeEnsemble holds as well as several do: counted once for each of several
 targets, or with one target alone."""
 
+FEW = 4
+"""Fewer trees are not worth columns of negated numbers."""
+
 TOGETHER = 100
 """Trees whose answers are held at once: 0.8 kB a row, and half as much for each step before."""
 
@@ -154,11 +157,12 @@ def _taken_apart(group: _Group, together: str, context: Context) -> str:
 
 
 def _both_ways(trees: Sequence[Tree], columns: str, context: Context) -> tuple[list[Tree], str]:
-    """The same comparisons in float32, without a word of what is missing.
+    """The same comparisons in float32, where it pays without a word of what is missing.
 
     A NaN goes where a comparison does not hold. A node that sends it left asks whether the number
     is above the threshold, which is whether the negated number, which stands in a column of its
-    own, is at most the negated threshold. ONNX Runtime is faster by a sixth for it.
+    own, is at most the negated threshold. ONNX Runtime is faster by a sixth for it. A few trees
+    are left to tell what is missing.
 
     Returns:
         The trees, and float32 [rows, columns], the negated ones last if there are any.
@@ -170,7 +174,7 @@ def _both_ways(trees: Sequence[Tree], columns: str, context: Context) -> tuple[l
         there & np.asarray(tree.missing_left, bool)
         for there, tree in zip(inner, trees, strict=True)
     ]
-    if not any(each.any() for each in turned):
+    if len(trees) < FEW or not any(each.any() for each in turned):
         return [_rounded(tree) for tree in trees], single
     width = 1 + max(int(np.max(tree.feature)) for tree in trees)
     some = graph.columns(single, range(width))

@@ -53,10 +53,15 @@ def float32_matrix(
 def _note_thresholds(
     features: tuple[Feature, ...], trees: list[Tree], context: Context, *, rounded: bool
 ) -> None:
-    for tree in trees:
-        for node in np.flatnonzero(np.asarray(tree.left) >= 0):
-            feature = features[int(tree.feature[node])]
-            context.threshold(feature, float(tree.threshold[node]), rounded=rounded)
+    inner = [np.asarray(tree.left) >= 0 for tree in trees]
+    compared = np.concatenate(
+        [tree.feature[there] for tree, there in zip(trees, inner, strict=True)]
+    )
+    values = np.concatenate(
+        [tree.threshold[there] for tree, there in zip(trees, inner, strict=True)]
+    )
+    for index in np.unique(compared):
+        context.threshold(features[int(index)], values[compared == index], rounded=rounded)
 
 
 def takes_nan(estimator: Any) -> bool:
