@@ -300,7 +300,8 @@ def test_a_pipeline_that_cannot_be_exported_where_a_graph_is_demanded(project):
         "from sklearn.base import BaseEstimator, TransformerMixin\n\n\n"
         "class Own(TransformerMixin, BaseEstimator):\n"
         "    def fit(self, X, y=None):\n        self.fitted_ = True\n        return self\n\n"
-        "    def transform(self, X):\n        return X\n"
+        "    def transform(self, X):\n"
+        "        for _ in X.itertuples():\n            pass\n        return X\n"
     )
     pipeline = project / "src" / NAME / "pipeline.py"
     replace(pipeline, "from sklearn.compose", "from penguins.own import Own\nfrom sklearn.compose")
