@@ -10,7 +10,6 @@ them it is told as such, otherwise as missed. Writes ``docs/mutants.md``.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 import warnings
@@ -20,20 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from cases import CASES
+from cases.data import prepare, table
+from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.proof.prove import prove, serve
+from mlpack.proof.rows import batches
+from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.session import Session
+from mlpack.training.observe import observe, real_rows
+from mutations import Mutant, mutants
 
-from cases import CASES  # noqa: E402
-from cases.data import prepare, table  # noqa: E402
-from mlpack.exporters.sklearn import SklearnExporter  # noqa: E402
-from mlpack.proof.prove import prove, serve  # noqa: E402
-from mlpack.proof.rows import batches  # noqa: E402
-from mlpack.runtime.onnx_session import OnnxEngine  # noqa: E402
-from mlpack.runtime.session import Session  # noqa: E402
-from mlpack.training.observe import observe, real_rows  # noqa: E402
-from mutations import Mutant, mutants  # noqa: E402
-
-DOCUMENT = HERE.parent / "docs" / "mutants.md"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "mutants.md"
 
 BROKEN = (
     *("structure/names", "scaling/minmax-clip", "scaling/bins-onehot", "scaling/robust-options"),
