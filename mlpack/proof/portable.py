@@ -10,8 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from mlpack.runtime.contract import Signature
-from mlpack.runtime.onnx_session import ACCEPTED, RAISES
-from mlpack.runtime.predictions import Predictions, Refusal
+from mlpack.runtime.onnx_session import RAISES
+from mlpack.runtime.predictions import ACCEPTED, Predictions, Refusal
 from mlpack.runtime.session import Session
 from mlpack.runtime.values import Clean, Values
 

@@ -16,8 +16,9 @@ from .contract import ENCODING_FILE, PARTS_FILE, Encoding, Part, Signature, read
 from .encode import Encoder, Inputs
 from .faults import ModelError
 from .frames import frame
-from .onnx_session import ACCEPTED, OnnxEngine
-from .predictions import Refusal, shown
+from .halves import in_halves
+from .onnx_session import OnnxEngine
+from .predictions import Refusal
 from .values import Values
 
 Parts = Mapping[str, Sequence[Any]]
@@ -122,34 +123,12 @@ class _Part:
             for name, index in zip(self._part.columns, self._indices, strict=True)
         }
         answers = np.zeros((rows, self._part.width))
-        refusals: list[Refusal] = []
-        self._fill(answers, chosen, 0, rows, refusals)
-        return answers, refusals
 
-    def _fill(
-        self,
-        answers: np.ndarray,
-        data: Mapping[str, Values],
-        start: int,
-        stop: int,
-        refusals: list[Refusal],
-    ) -> None:
-        """Ask for rows from `start` to `stop`; where that raises, for each half by itself."""
-        if start == stop:
-            return
-        piece = {name: values[start:stop] for name, values in data.items()}
-        try:
+        def fill(start: int, stop: int) -> None:
+            piece = {name: values[start:stop] for name, values in chosen.items()}
             answers[start:stop] = self._checked(frame(self._signature, piece), stop - start)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
-            if stop - start == 1:
-                said = f"{type(error).__name__}: {error}"
-                refusals.append(Refusal(start, None, ACCEPTED, shown(said)[1:-1]))
-                return
-            middle = (start + stop) // 2
-            self._fill(answers, data, start, middle, refusals)
-            self._fill(answers, data, middle, stop, refusals)
+
+        return answers, in_halves(fill, rows)
 
     def _checked(self, rows: pd.DataFrame, count: int) -> np.ndarray:
         found = answer(self._steps, given(rows, series=self._part.series))

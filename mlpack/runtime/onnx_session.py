@@ -12,10 +12,9 @@ import onnxruntime
 
 from .contract import ENCODING_FILE, Encoding, Signature, read
 from .encode import Encoder, Inputs
-from .predictions import Predictions, Refusal
+from .predictions import ACCEPTED, Predictions, Refusal
 from .values import Values
 
-ACCEPTED = "a row that the original pipeline accepts"
 RAISES = "values for which it raises"
 
 ROUNDING = ("MatMulScaleFusion",)

@@ -10,6 +10,9 @@ import numpy as np
 
 from .contract import Category, Signature
 
+ACCEPTED = "a row that the original pipeline accepts"
+"""What was expected, where the original raises for the row as a whole."""
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """One reason why a row gets no prediction.

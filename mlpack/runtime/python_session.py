@@ -14,10 +14,9 @@ import pandas as pd
 
 from .contract import Category, Signature
 from .frames import frame
-from .predictions import Predictions, Refusal, shown
+from .halves import in_halves
+from .predictions import Predictions
 from .values import Values
-
-ACCEPTED = "a row that the original pipeline accepts"
 
 
 class PythonEngine:
@@ -47,34 +46,12 @@ class PythonEngine:
         """The predictions for clean columns; rows for which the pipeline raises are refused."""
         data = dict(zip(self._names, columns, strict=True))
         result = _empty(self._signature, probabilities=self._probabilities, rows=rows)
-        refusals: list[Refusal] = []
-        self._fill(result, data, 0, rows, refusals)
-        return msgspec.structs.replace(result, refusals=tuple(refusals))
 
-    def _fill(
-        self,
-        result: Predictions,
-        data: dict[str, Values],
-        start: int,
-        stop: int,
-        refusals: list[Refusal],
-    ) -> None:
-        """Predict rows from `start` to `stop`; where that raises, each half by itself."""
-        if start == stop:
-            return
-        part = {name: values[start:stop] for name, values in data.items()}
-        try:
+        def fill(start: int, stop: int) -> None:
+            part = {name: values[start:stop] for name, values in data.items()}
             self._predict(result, frame(self._signature, part), start, stop)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
-            if stop - start == 1:
-                said = f"{type(error).__name__}: {error}"
-                refusals.append(Refusal(start, None, ACCEPTED, shown(said)[1:-1]))
-                return
-            middle = (start + stop) // 2
-            self._fill(result, data, start, middle, refusals)
-            self._fill(result, data, middle, stop, refusals)
+
+        return msgspec.structs.replace(result, refusals=tuple(in_halves(fill, rows)))
 
     def _predict(self, result: Predictions, rows: pd.DataFrame, start: int, stop: int) -> None:
         answer = np.asarray(self._estimator.predict(rows))
