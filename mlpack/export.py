@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -39,8 +39,6 @@ class Exported:
         model: the bytes of the graph or of the pickle.
         encoding: how rows become the graph's inputs; None for ``python``.
         steps: what became of each step.
-        thresholds: for raw number columns, values at which the pipeline's trees change sides:
-            rows around them are part of the proof.
         tolerance: the largest difference of a probability or relative difference of a value that
             the arithmetic of the original itself justifies.
         parts: the pickle of a hybrid's steps that stay Python, by the parts' names.
@@ -51,7 +49,6 @@ class Exported:
     model: bytes
     encoding: Encoding | None
     steps: tuple[Step, ...]
-    thresholds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     tolerance: float = 1e-6
     parts: bytes = b""
     reason: str | None = None

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mlpack.exporters.sklearn.features import (
     UNKNOWN,
-    Affine,
     Context,
     Feature,
     fits,
@@ -20,7 +19,7 @@ from mlpack.exporters.sklearn.features import (
 )
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
 from mlpack.ports import NotExportableError
-from mlpack.proof.rows import batches, neighbours
+from mlpack.proof.rows import batches
 from mlpack.runtime.contract import Column, Output, Signature, Text
 
 
@@ -109,8 +108,6 @@ def context(**vocabulary):
 def test_raw_columns_know_every_form_that_a_step_may_ask_for():
     a, b, t, f = context(t=("x", "y")).raw_features()
     assert (a.tensor, a.index, b.index, f.index) == ("numbers", 0, 1, 2)
-    assert a.affine == Affine("a")
-    assert f.affine is None
     assert (t.tensor, t.text) == (None, "t")
     assert t.values[:3] == ("x", "y", UNKNOWN)
     assert math.isnan(t.values[3])
@@ -178,34 +175,6 @@ def test_categories_are_plain(value, expected):
     assert type(found) is type(expected)
     assert fits(SIGNATURE.column("t"), "a")
     assert not fits(SIGNATURE.column("b"), True)
-
-
-@given(st.floats(-1e30, 1e30), st.sampled_from([1.0, 2.0, -0.5, 1e-3]), st.floats(-10, 10))
-@settings(max_examples=60)
-def test_raw_values_on_both_sides_of_a_threshold_are_remembered(value, scale, offset):
-    made = context()
-    made.threshold(Feature(affine=Affine("a", scale, offset)), value, rounded=False)
-    (raw,) = made.thresholds["a"]
-    assert raw * scale + offset == pytest.approx(value, rel=1e-9, abs=1e-9)
-    near = neighbours(raw)
-    assert min(near) < raw < max(near)
-
-
-@given(st.floats(-1e30, 1e30))
-def test_where_floats_are_rounded_both_floats_around_the_threshold_are_asked(value):
-    made = context()
-    made.threshold(Feature(affine=Affine("a")), value, rounded=True)
-    asked = sorted(made.thresholds["a"])
-    left = [number for number in asked if float(np.float32(number)) <= value]
-    assert left
-    assert len(left) < len(asked)
-
-
-def test_features_without_a_simple_raw_value_have_no_thresholds():
-    made = context()
-    made.threshold(Feature(), 1.0, rounded=False)
-    made.threshold(Feature(affine=Affine("a", scale=0.0)), 1.0, rounded=False)
-    assert made.thresholds == {}
 
 
 # The rows of a proof

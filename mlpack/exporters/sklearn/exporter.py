@@ -139,7 +139,6 @@ class SklearnExporter:
                 _fed(context.encoding(), inputs), at_once=_at_once(context.graph, model)
             ),
             steps=tuple(walker.steps),
-            thresholds={name: tuple(sorted(v)) for name, v in sorted(context.thresholds.items())},
             parts=pickled(context.parts) if context.parts else b"",
             reason="; ".join(kept.reason for kept in context.parts) or None,
         )

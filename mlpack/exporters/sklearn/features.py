@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
 from mlpack.exporters.sklearn.sparse import Sparse, SparseGraph
@@ -26,15 +25,6 @@ from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Category, Codes, Column, Encoding, Part, Signature, Text
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A number that is ``scale * raw + offset`` of one raw column: where its thresholds lie."""
-
-    column: str
-    scale: float = 1.0
-    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,6 @@ class Feature:
         raw: the raw column that `values` refers to.
         values: one value per code: the known categories, an unknown one, a missing one.
         text: the text form, the raw column's name.
-        affine: how it depends on a raw number column, if in so simple a way.
         given: how the original hands on a raw column that no step has seen: as a column of the
             data frame, or by itself as a series. None behind the first step.
         sparse: the original holds it in a sparse matrix, which does not store a zero.
@@ -61,7 +50,6 @@ class Feature:
     raw: str | None = None
     values: tuple[Any, ...] | None = None
     text: str | None = None
-    affine: Affine | None = None
     given: Literal["frame", "series"] | None = None
     sparse: bool = False
     holder: Literal["frame", "series", "array", "vector", "other"] = "array"
@@ -97,7 +85,6 @@ class Context:
             walk over the pipeline and used by a second.
         refused_unknown: raw columns in which the original raises for an unknown category.
         refusals: tensors, bool [rows], true where the original raises.
-        thresholds: per raw number column the values at which a tree changes sides.
         texts: how texts are counted before the graph, by the same without a name: each way once.
         parts: what stays Python.
         derived: columns of categories that the user's code computed, which the signature has been
@@ -112,7 +99,6 @@ class Context:
     texts: dict[Text, Text] = field(default_factory=dict)
     refused_unknown: set[str] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
-    thresholds: dict[str, set[float]] = field(default_factory=dict)
     used_numbers: set[str] = field(default_factory=set)
     parts: list[Kept] = field(default_factory=list)
     derived: dict[str, Callable[[tuple[Category, ...]], str]] = field(default_factory=dict)
@@ -145,10 +131,7 @@ class Context:
         if column.name not in self.numbers or chosen is not None:
             # A number that is no category is missing: its number form is looked up (`matrix`).
             return feature
-        affine = None if column.type == "boolean" else Affine(column.name)
-        return replace(
-            feature, tensor="numbers", index=self.numbers.index(column.name), affine=affine
-        )
+        return replace(feature, tensor="numbers", index=self.numbers.index(column.name))
 
     def learn(self, feature: Feature, categories: Sequence[Any]) -> None:
         """An encoder knows these categories of the raw column behind `feature`."""
@@ -233,7 +216,6 @@ class Context:
         self,
         tensor: str,
         names: Sequence[str | None],
-        affines: Sequence[Affine | None] | None = None,
         *,
         sparse: bool = False,
     ) -> tuple[Feature, ...]:
@@ -247,35 +229,10 @@ class Context:
                 name=name,
                 tensor=tensor,
                 index=index,
-                affine=affines[index] if affines else None,
                 sparse=sparse,
             )
             for index, name in enumerate(names)
         )
-
-    def threshold(self, feature: Feature, value: float | NDArray[Any], *, rounded: bool) -> None:
-        """A tree compares this number with `value`, after rounding it to float32 if `rounded`.
-
-        What is remembered are raw values on both sides of the comparison. With rounding these
-        are the float32 at or below the threshold, the next one, and the double between them, at
-        which the rounding turns. Several values may be told at once.
-        """
-        affine = feature.affine
-        if affine is None or not affine.scale:
-            return
-        sides = np.unique(np.asarray(value, np.float64))
-        with np.errstate(over="ignore", invalid="ignore"):
-            if rounded:
-                single = sides.astype(np.float32)
-                lower = np.nextafter(single, np.float32(-np.inf))
-                below = np.where(single > sides, lower, single)
-                above = np.nextafter(below, np.float32(np.inf)).astype(np.float64)
-                below = below.astype(np.float64)
-                sides = np.concatenate([below, (below + above) / 2, above])
-            raw = (sides - affine.offset) / affine.scale
-        found = raw[np.isfinite(raw)].tolist()
-        if found:
-            self.thresholds.setdefault(affine.column, set()).update(found)
 
     def derive(self, name: str, codes: Callable[[tuple[Category, ...]], str]) -> None:
         """A column of categories that was computed: from here on like a raw one."""

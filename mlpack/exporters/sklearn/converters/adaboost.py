@@ -58,7 +58,7 @@ def _tree_votes(
     """All trees in one node: a leaf says one class."""
     trees = [sklearn_tree(member) for member in step.estimators_]
     # AdaBoost itself takes no NaN, though its trees would.
-    matrix = float32_matrix(path, features, trees, context, allow_nan=False)
+    matrix = float32_matrix(path, features, context, allow_nan=False)
     ensemble = Ensemble(targets=len(step.classes_))
     for tree, member, (reward, loss) in zip(trees, step.estimators_, votes, strict=True):
         said = _places(member, step)[_leaf_class(member)]
@@ -131,7 +131,7 @@ def _tree_values(
 ) -> str:
     """All trees in one node: each has a column of its own."""
     trees = [sklearn_tree(member) for member in members]
-    matrix = float32_matrix(path, features, trees, context, allow_nan=False)
+    matrix = float32_matrix(path, features, context, allow_nan=False)
     ensemble = Ensemble(targets=len(members))
     for index, (tree, member) in enumerate(zip(trees, members, strict=True)):
         ensemble.add_one(tree, np.asarray(member.tree_.value[:, 0, 0], np.float64), index)

@@ -6,7 +6,6 @@ The arithmetic is that of CatBoost's ``catboost/libs/model/cpu/evaluator_impl.cp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -82,7 +81,6 @@ def _sums(
         matrix = context.matrix([features[place] for place in model.numbers.values()], path)
         numbers = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
     asked, columns = tables(path, step, model, features, numbers, context)
-    _note_thresholds(model, features, context)
     ensemble = Ensemble(targets=len(model.bias))
     order = {number: place for place, number in enumerate(model.numbers)}
 
@@ -105,14 +103,6 @@ def _sums(
     if model.scale != 1:
         sums = graph.multiply(sums, graph.constant(np.float64(model.scale)))
     return graph.add(sums, graph.constant(model.bias.reshape(1, -1))) if model.bias.any() else sums
-
-
-def _note_thresholds(model: Told, features: tuple[Feature, ...], context: Context) -> None:
-    info: Mapping[str, Any] = model.whole["features_info"]
-    for each in info.get("float_features") or []:
-        for border in each["borders"]:
-            feature = features[each["flat_feature_index"]]
-            context.threshold(feature, float(np.float32(border)), rounded=True)
 
 
 MODELS: Models = {

@@ -42,9 +42,6 @@ def _quantiles(
     matrix = context.matrix(features, path)
     context.refusals.append(graph.not_finite(matrix, allow_nan=True))
     tables = [_stretches(column, step.references_) for column in np.asarray(step.quantiles_.T)]
-    for feature, table in zip(features, tables, strict=True):
-        for quantile in table[:-1, _ABOVE]:
-            context.threshold(feature, float(quantile), rounded=False)
     found = _gathered(
         _search([table[:-1, _ABOVE] for table in tables], matrix, context), tables, context
     )
@@ -228,9 +225,6 @@ def _splines(
         context.refusals.append(graph.not_finite(matrix))
     columns = _fitted(step)
     count = step.bsplines_[0].c.shape[1]
-    for feature, column in zip(features, columns, strict=True):
-        for knot in column.knots:
-            context.threshold(feature, float(knot), rounded=False)
     ends = [np.array([[c.knots[place] for c in columns]]) for place in (degree, -degree - 1)]
     x = matrix
     if step.extrapolation == "periodic":

@@ -185,7 +185,7 @@ def _leaves(
     graph = context.graph
     trees = [sklearn_tree(member) for member in step.estimators_]
     nan = takes_nan(step.estimators_[0])
-    matrix = float32_matrix(path, features, trees, context, allow_nan=nan)
+    matrix = float32_matrix(path, features, context, allow_nan=nan)
     ensemble = Ensemble(targets=len(trees))
     for number, tree in enumerate(trees):
         ensemble.add_one(tree, np.arange(len(tree.left), dtype=np.float64), number)

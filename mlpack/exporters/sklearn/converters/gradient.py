@@ -57,9 +57,7 @@ def _raw(
     """The raw scores: float64 [rows, scores], and how many there are."""
     stages = step.estimators_
     trees = [[_without_missing(sklearn_tree(member)) for member in stage] for stage in stages]
-    matrix = float32_matrix(
-        path, features, [tree for stage in trees for tree in stage], context, allow_nan=False
-    )
+    matrix = float32_matrix(path, features, context, allow_nan=False)
     scores = stages.shape[1]
     own = step.init is not None and not isinstance(step.init_, str)
     start = None if own else _constant(step, scores)
@@ -111,9 +109,7 @@ def _init(
     as linear models do, is followed in double.
     """
     graph = context.graph
-    columns = context.made(
-        matrix, [feature.name for feature in features], [feature.affine for feature in features]
-    )
+    columns = context.made(matrix, [feature.name for feature in features])
     answer = walk.predict(join(path, "init"), step.init_, columns, context)
     if not hasattr(step, "classes_"):
         return present(path, step, [answer.value], "value")[0]

@@ -67,9 +67,7 @@ def _raw(path: str, step: Any, features: tuple[Feature, ...], context: Context) 
     ensemble.start(np.asarray(step._baseline_prediction, np.float64).reshape(-1))  # noqa: SLF001
     for stage in step._predictors:  # noqa: SLF001 - there is no public form of the trees
         for score, predictor in enumerate(stage):
-            tree = _tree(predictor)
-            ensemble.add_one(tree, predictor.nodes["value"], score)
-            _note_thresholds(predictor.nodes, (*coded, *plainly), context)
+            ensemble.add_one(_tree(predictor), predictor.nodes["value"], score)
     return ensemble.node(context.graph.concat(parts), context)
 
 
@@ -100,12 +98,6 @@ def _tree(predictor: Any) -> Tree:
 def _members(words: Array) -> Array:
     """The codes in a bitset of 8 words of 32 bits, as `_codes` tells them: from 1 on."""
     return np.flatnonzero((words[:, None] >> np.arange(32) & 1).ravel()) + 1
-
-
-def _note_thresholds(nodes: Any, features: tuple[Feature, ...], context: Context) -> None:
-    for node in nodes[(nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)]:
-        feature = features[int(node["feature_idx"])]
-        context.threshold(feature, float(node["num_threshold"]), rounded=False)
 
 
 def _codes(path: str, features: list[Feature], categories: list[Array], context: Context) -> str:

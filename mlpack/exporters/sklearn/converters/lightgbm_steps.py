@@ -156,9 +156,6 @@ def _columns(
             start = len(features) + len(places)
             places.update({(kind, column): start + i for i, column in enumerate(chosen)})
             parts.append(make(graph.columns(base, chosen), context))
-    for split in splits:
-        if not split.categorical:
-            context.threshold(features[split.feature], split.threshold, rounded=False)
     return _Columns(
         matrix=graph.concat(parts),
         plain=base,

@@ -53,9 +53,6 @@ def _isolation(
     ):
         tree = sklearn_tree(member)
         used = np.asarray(chosen)[np.maximum(tree.feature, 0)]
-        for node in np.flatnonzero(np.asarray(tree.left) >= 0):
-            feature = features[int(used[node])]
-            context.threshold(feature, float(tree.threshold[node]), rounded=True)
         depth = np.asarray(lengths[index] + averages[index] - 1.0, np.float64)
         ensemble.add(_of_columns(tree, used), depth.reshape(-1, 1))
     depths = ensemble.node(rounded, context)

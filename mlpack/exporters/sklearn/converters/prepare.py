@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpack.exporters.sklearn.features import NAN, UNKNOWN, Affine, Context, Feature, plain
+from mlpack.exporters.sklearn.features import NAN, UNKNOWN, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import DOUBLE
 from mlpack.exporters.sklearn.steps import Models, Transformers, Walk, describe, name_of
 from mlpack.ports import NotExportableError
@@ -117,13 +117,8 @@ def _fill(
             made[index],
             tensor=column.tensor,
             index=column.index,
-            affine=features[index].affine,
         )
     return made
-
-
-def _together(features: tuple[Feature, ...], context: Context, path: str) -> str:
-    return context.matrix(features, path)
 
 
 def _scale(
@@ -135,11 +130,10 @@ def _scale(
     divide: Array | None = None,
     multiply: Array | None = None,
     add: Array | None = None,
-) -> tuple[str, list[Affine | None]]:
+) -> str:
     """Element-wise arithmetic in the very order of the original: it decides the last bit."""
     graph = context.graph
-    tensor = _together(features, context, path)
-    affines: list[Affine | None] = [feature.affine for feature in features]
+    tensor = context.matrix(features, path)
     for operation, operand in (
         ("Sub", subtract),
         ("Div", divide),
@@ -150,20 +144,7 @@ def _scale(
             continue
         row = np.asarray(operand, np.float64).reshape(1, -1)
         tensor = graph.node(operation, [tensor, graph.constant(row)])
-        affines = [
-            affine and _after(operation, affine, float(value))
-            for affine, value in zip(affines, row[0], strict=True)
-        ]
-    return tensor, affines
-
-
-def _after(operation: str, affine: Affine, value: float) -> Affine:
-    if operation == "Sub":
-        return Affine(affine.column, affine.scale, affine.offset - value)
-    if operation == "Add":
-        return Affine(affine.column, affine.scale, affine.offset + value)
-    factor = value if operation == "Mul" else 1.0 / value
-    return Affine(affine.column, affine.scale * factor, affine.offset * factor)
+    return tensor
 
 
 def _names(features: tuple[Feature, ...]) -> list[str | None]:
@@ -173,27 +154,27 @@ def _names(features: tuple[Feature, ...]) -> list[str | None]:
 def _standard(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    tensor, affines = _scale(
+    tensor = _scale(
         path,
         features,
         context,
         subtract=step.mean_ if step.with_mean else None,
         divide=step.scale_ if step.with_std else None,
     )
-    return context.made(tensor, _names(features), affines)
+    return context.made(tensor, _names(features))
 
 
 def _robust(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    tensor, affines = _scale(
+    tensor = _scale(
         path,
         features,
         context,
         subtract=step.center_ if step.with_centering else None,
         divide=step.scale_ if step.with_scaling else None,
     )
-    return context.made(tensor, _names(features), affines)
+    return context.made(tensor, _names(features))
 
 
 def _max_abs(
@@ -201,18 +182,18 @@ def _max_abs(
 ) -> tuple[Feature, ...]:
     if getattr(step, "clip", False):
         raise NotExportableError(path, "MaxAbsScaler(clip=True) is not exported")
-    tensor, affines = _scale(path, features, context, divide=step.scale_)
-    return context.made(tensor, _names(features), affines)
+    tensor = _scale(path, features, context, divide=step.scale_)
+    return context.made(tensor, _names(features))
 
 
 def _min_max(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> tuple[Feature, ...]:
-    tensor, affines = _scale(path, features, context, multiply=step.scale_, add=step.min_)
+    tensor = _scale(path, features, context, multiply=step.scale_, add=step.min_)
     if step.clip:
         low, high = (context.graph.constant(np.float64(bound)) for bound in step.feature_range)
         tensor = context.graph.node("Clip", [tensor, low, high])
-    return context.made(tensor, _names(features), affines)
+    return context.made(tensor, _names(features))
 
 
 def _encode(

@@ -60,8 +60,6 @@ def _bins(
         column = context.matrix([feature], path)
         reached = graph.node("GreaterOrEqual", [column, graph.constant(edges)])
         number = graph.node("ReduceSum", [graph.cast(reached, DOUBLE), axis], keepdims=1)
-        for edge in edges[0]:
-            context.threshold(feature, float(edge), rounded=False)
         if step.encode == "ordinal":
             made.extend(context.made(number, [feature.name]))
             continue

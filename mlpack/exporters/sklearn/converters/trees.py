@@ -7,6 +7,7 @@ https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
+
+Features = tuple[Feature, ...]
 
 
 def sklearn_tree(estimator: Any) -> Tree:
@@ -35,7 +38,6 @@ def sklearn_tree(estimator: Any) -> Tree:
 def float32_matrix(
     path: str,
     features: tuple[Feature, ...],
-    trees: list[Tree],
     context: Context,
     *,
     allow_nan: bool,
@@ -46,22 +48,7 @@ def float32_matrix(
     rounded = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
     # What float32 cannot hold became an infinity, which the original refuses too.
     context.refusals.append(graph.not_finite(rounded, allow_nan=allow_nan))
-    _note_thresholds(features, trees, context, rounded=True)
     return rounded
-
-
-def _note_thresholds(
-    features: tuple[Feature, ...], trees: list[Tree], context: Context, *, rounded: bool
-) -> None:
-    inner = [np.asarray(tree.left) >= 0 for tree in trees]
-    compared = np.concatenate(
-        [tree.feature[there] for tree, there in zip(trees, inner, strict=True)]
-    )
-    values = np.concatenate(
-        [tree.threshold[there] for tree, there in zip(trees, inner, strict=True)]
-    )
-    for index in np.unique(compared):
-        context.threshold(features[int(index)], values[compared == index], rounded=rounded)
 
 
 def takes_nan(estimator: Any) -> bool:
@@ -75,81 +62,53 @@ def _shares(estimator: Any) -> Array:
     return np.asarray(estimator.tree_.value[:, 0, :], np.float64)
 
 
-def _one_output(path: str, step: Any) -> None:
+def _numbers(estimator: Any) -> Array:
+    """Per node the value of each output: float64 [nodes, outputs]."""
+    return np.asarray(estimator.tree_.value[:, :, 0], np.float64)
+
+
+def _mean_of_trees(
+    path: str, step: Any, values: Callable[[Any], Array], features: Features, context: Context
+) -> str:
+    """What a tree, or the trees of a forest on average, have in their leaves: float64 [rows, n]."""
+    members = list(getattr(step, "estimators_", [step]))
+    matrix = float32_matrix(path, features, context, allow_nan=takes_nan(members[0]))
+    trees = [sklearn_tree(member) for member in members]
+    total = summed(trees, [values(member) for member in members], matrix, context)
+    if len(members) == 1:
+        return total
+    return context.graph.divide(total, context.graph.constant(np.float64(len(members))))
+
+
+def _classifier(path: str, step: Any, features: Features, context: Context, _walk: Walk) -> Outputs:
     if getattr(step, "n_outputs_", 1) != 1:
         raise NotExportableError(path, f"{describe(step)} with several outputs has no graph yet")
+    votes = _mean_of_trees(path, step, _shares, features, context)
+    return Outputs(label=context.graph.argmax(votes), probabilities=votes)
 
 
-def _tree_classifier(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
-) -> Outputs:
-    _one_output(path, step)
-    return _classify(path, [step], features, context, takes_nan=takes_nan(step))
-
-
-def _forest_classifier(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
-) -> Outputs:
-    _one_output(path, step)
-    members = list(step.estimators_)
-    return _classify(path, members, features, context, takes_nan=takes_nan(members[0]))
-
-
-def _classify(
-    path: str,
-    members: list[Any],
-    features: tuple[Feature, ...],
-    context: Context,
-    *,
-    takes_nan: bool,
-) -> Outputs:
-    trees = [sklearn_tree(member) for member in members]
-    matrix = float32_matrix(path, features, trees, context, allow_nan=takes_nan)
-    graph = context.graph
-    votes = summed(trees, [_shares(member) for member in members], matrix, context)
-    if len(members) > 1:
-        votes = graph.divide(votes, graph.constant(np.float64(len(members))))
-    return Outputs(label=graph.argmax(votes), probabilities=votes)
-
-
-def _tree_regressor(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
-) -> Outputs:
-    return _regress(path, [step], features, context, takes_nan=takes_nan(step))
-
-
-def _forest_regressor(
-    path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
-) -> Outputs:
-    members = list(step.estimators_)
-    return _regress(path, members, features, context, takes_nan=takes_nan(members[0]))
-
-
-def _regress(
-    path: str,
-    members: list[Any],
-    features: tuple[Feature, ...],
-    context: Context,
-    *,
-    takes_nan: bool,
-) -> Outputs:
-    trees = [sklearn_tree(member) for member in members]
-    matrix = float32_matrix(path, features, trees, context, allow_nan=takes_nan)
-    values = [np.asarray(member.tree_.value[:, :, 0], np.float64) for member in members]
-    total = summed(trees, values, matrix, context)
-    if len(members) > 1:
-        total = context.graph.divide(total, context.graph.constant(np.float64(len(members))))
-    return Outputs(value=total)
+def _regressor(path: str, step: Any, features: Features, context: Context, _walk: Walk) -> Outputs:
+    return Outputs(value=_mean_of_trees(path, step, _numbers, features, context))
 
 
 MODELS: Models = {
-    "DecisionTreeClassifier": _tree_classifier,
-    "ExtraTreeClassifier": _tree_classifier,
-    "RandomForestClassifier": _forest_classifier,
-    "ExtraTreesClassifier": _forest_classifier,
-    "DecisionTreeRegressor": _tree_regressor,
-    "ExtraTreeRegressor": _tree_regressor,
-    "RandomForestRegressor": _forest_regressor,
-    "ExtraTreesRegressor": _forest_regressor,
+    **dict.fromkeys(
+        (
+            "DecisionTreeClassifier",
+            "ExtraTreeClassifier",
+            "ExtraTreesClassifier",
+            "RandomForestClassifier",
+        ),
+        _classifier,
+    ),
+    **dict.fromkeys(
+        (
+            "DecisionTreeRegressor",
+            "ExtraTreeRegressor",
+            "ExtraTreesRegressor",
+            "RandomForestRegressor",
+        ),
+        _regressor,
+    ),
 }
 TRANSFORMERS: Transformers = {}

@@ -6,7 +6,6 @@ The arithmetic is that of XGBoost's ``src/predictor/cpu_predictor.cc``, ``src/gb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,7 +77,6 @@ def _sums(
             ensemble.add(grown.tree, grown.leaves)
         else:
             ensemble.add_one(grown.tree, grown.leaves[:, 0], grown.output)
-    _note_thresholds(features, [grown.tree for grown in model.trees], context)
     return ensemble.node(matrix, context)
 
 
@@ -91,19 +89,6 @@ _LEAF = Tree(
     # Where all nodes compare in one way ONNX Runtime is faster.
     mode=np.array([BRANCH_LT]),
 )
-
-
-def _note_thresholds(
-    features: tuple[Feature, ...], trees: Sequence[Tree], context: Context
-) -> None:
-    places: set[tuple[int, np.float32]] = set()
-    for tree in trees:
-        nodes = np.flatnonzero((tree.left >= 0) & (np.asarray(tree.mode) == BRANCH_LT))
-        places |= set(zip(tree.feature[nodes].tolist(), tree.threshold[nodes], strict=True))
-    for feature, value in places:
-        # The comparison is <: it turns below the threshold, not above it.
-        for side in (np.nextafter(value, np.float32(-np.inf)), value):
-            context.threshold(features[feature], float(side), rounded=True)
 
 
 def _matrix(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlpack.exporters.sklearn.features import Affine
 from mlpack.exporters.sklearn.tracing import elementwise
 from mlpack.exporters.sklearn.tracing.elementwise import Traced
 from mlpack.exporters.sklearn.tracing.errors import TraceError
@@ -65,9 +63,7 @@ def call(tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str
     ):
         dtypes = [FLOAT64, FLOAT64]
     mask = elementwise.mask_of(inputs)
-    cells, end = elementwise.apply(tape, inputs, dtypes, result, formula, _affine(name, inputs))
-    if name in COMPARISONS and mask is None and any(d == FLOAT64 for d in dtypes):
-        elementwise.remember(tape, inputs)
+    cells, end = elementwise.apply(tape, inputs, dtypes, result, formula)
     return Called(cells, result, cells.ndim + 1 - end, mask)
 
 
@@ -79,23 +75,3 @@ def _came_as_floats(tape: Tape, inputs: tuple[Any, ...]) -> bool:
         else bool(np.all(np.abs(np.asarray(each, np.float64)) < 2.0**53))
         for each in inputs
     )
-
-
-def _affine(name: str, inputs: tuple[Any, ...]) -> Callable[[Affine, float], Affine | None] | None:
-    first = isinstance(inputs[0], Traced)
-
-    def after(affine: Affine, value: float) -> Affine | None:
-        scale, offset = affine.scale, affine.offset
-        if name == "add":
-            return Affine(affine.column, scale, offset + value)
-        if name == "subtract":
-            if first:
-                return Affine(affine.column, scale, offset - value)
-            return Affine(affine.column, -scale, value - offset)
-        if name == "multiply":
-            return Affine(affine.column, scale * value, offset * value)
-        if name in ("divide", "true_divide") and first and value:
-            return Affine(affine.column, scale / value, offset / value)
-        return None
-
-    return after if len(inputs) == 2 else None

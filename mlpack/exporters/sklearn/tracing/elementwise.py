@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack.exporters.sklearn.features import Affine, Feature
 from mlpack.exporters.sklearn.tracing.errors import TraceError
-from mlpack.exporters.sklearn.tracing.tape import FLOAT64, Cell, Cells, Dtype, Tape
+from mlpack.exporters.sklearn.tracing.tape import Cell, Cells, Dtype, Tape
 from mlpack.exporters.sklearn.tracing.values import Value
 
 
@@ -149,7 +148,6 @@ def apply(
     dtypes: Sequence[Dtype],
     result: Dtype,
     formula: Callable[..., Value],
-    affine: Callable[[Affine, float], Affine | None] | None = None,
 ) -> tuple[Cells, int]:
     """The cells of ``formula(*operands)``, and how far the rows stand from the end.
 
@@ -159,7 +157,6 @@ def apply(
         dtypes: what each is cast to before.
         result: the type of the result.
         formula: of values of these types.
-        affine: how a result depends on a raw number, from how the one operand does and the other.
     """
     shape, end, parts = broadcast(tape, operands)
     if 0 in shape:
@@ -168,9 +165,6 @@ def apply(
     made = formula(*values)
     if made.dtype != result:
         made = made.cast(result)
-    affines: list[Affine | None] | None = None
-    if affine is not None and result == FLOAT64:
-        affines = _affines(parts, operands, affine)
     tensor = made.tensor
     count = int(np.prod(shape, dtype=np.int64))
     if count > 1 and all(
@@ -178,9 +172,9 @@ def apply(
         for each, part in zip(operands, parts, strict=True)
     ):
         # One column stands for all of them.
-        one = tape.cells(tensor, (1,), affines and affines[:1])
+        one = tape.cells(tensor, (1,))
         return np.broadcast_to(one, (count,)).reshape(shape).copy(), end
-    return tape.cells(tensor, shape, affines), end
+    return tape.cells(tensor, shape), end
 
 
 def _constant(operand: Any, part: NDArray[Any]) -> bool:
@@ -188,31 +182,3 @@ def _constant(operand: Any, part: NDArray[Any]) -> bool:
         return False
     flat = part.ravel()
     return flat.tobytes() == flat[:1].tobytes() * len(flat)
-
-
-def _affines(
-    parts: Sequence[NDArray[Any]],
-    operands: Sequence[Any],
-    affine: Callable[[Affine, float], Affine | None],
-) -> list[Affine | None]:
-    traced = [part for part, each in zip(parts, operands, strict=True) if isinstance(each, Traced)]
-    others = [
-        part for part, each in zip(parts, operands, strict=True) if not isinstance(each, Traced)
-    ]
-    if len(traced) != 1 or len(others) != 1 or others[0].dtype.kind not in "biuf":
-        return [None] * traced[0].size
-    return [
-        affine(cell.affine, float(other)) if cell.affine is not None else None
-        for cell, other in zip(traced[0].ravel(), others[0].ravel(), strict=True)
-    ]
-
-
-def remember(tape: Tape, operands: Sequence[Any]) -> None:
-    """A comparison of raw numbers with constants: rows around them belong to the proof."""
-    _, _, parts = broadcast(tape, operands)
-    _affines(parts, operands, lambda affine, value: _threshold(tape, affine, value))
-
-
-def _threshold(tape: Tape, affine: Affine, value: float) -> None:
-    if np.isfinite(value):
-        tape.context.threshold(Feature(affine=affine), value, rounded=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack.exporters.sklearn.tracing import derived, reductions, structure
 from mlpack.exporters.sklearn.tracing.arrays import Array
-from mlpack.exporters.sklearn.tracing.elementwise import Traced, apply, mask_of, remember
+from mlpack.exporters.sklearn.tracing.elementwise import Traced, apply, mask_of
 from mlpack.exporters.sklearn.tracing.errors import TraceError
 from mlpack.exporters.sklearn.tracing.tape import FLOAT64, TRUTH, WHOLE, lib
 from mlpack.exporters.sklearn.tracing.ufuncs import truth
@@ -171,7 +171,6 @@ def _reached(array: Any, edges: Any, side: str) -> Array:
             counted = lib.zeros_like(one, dtype=WHOLE)
         else:
             hit = one >= row if side == "right" else one > row
-            remember(array.tape, (one, row))
             cells = array.tape.cells(
                 Value(array.tape, array.tape.matrix(list(hit.cells.flat)), TRUTH)
                 .sum_columns()

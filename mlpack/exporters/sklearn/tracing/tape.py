@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack.exporters.sklearn.features import Affine, Context, Feature
+from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, FLOAT, INT64
 from mlpack.exporters.sklearn.tracing.errors import TraceError
 from mlpack.exporters.sklearn.tracing.folding import chosen, folded
@@ -60,11 +60,10 @@ def stored(dtype: Dtype) -> Dtype:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One column of a matrix in the graph, and how it depends on a raw number."""
+    """One column of a matrix in the graph."""
 
     tensor: str
     index: int
-    affine: Affine | None = field(default=None, compare=False)
 
 
 class Tape:
@@ -142,15 +141,13 @@ class Tape:
             )
         return str(self._memo[key])
 
-    def cells(
-        self, tensor: str, shape: tuple[int, ...], affines: Sequence[Affine | None] | None = None
-    ) -> Cells:
+    def cells(self, tensor: str, shape: tuple[int, ...]) -> Cells:
         """The columns of a matrix that was made, in the order of `shape`."""
         count = int(np.prod(shape, dtype=np.int64))
         self.context.made(tensor, [None] * count)
         made = np.empty(count, dtype=object)
         for index in range(count):
-            made[index] = Cell(tensor, index, affines[index] if affines else None)
+            made[index] = Cell(tensor, index)
         return made.reshape(shape)
 
     def filled(self, values: NDArray[Any], dtype: Dtype) -> Cells:
@@ -211,7 +208,7 @@ class Tape:
         tensor = self.node("Cast", [self.matrix([cell])], to=element(dtype))
         self._origins[tensor] = (cell, raw)
         self.whole_used.add(raw)
-        made: Cell = self.cells(tensor, (1,), [cell.affine])[0]
+        made: Cell = self.cells(tensor, (1,))[0]
         return made
 
     def is_raw(self, cells: Cells) -> bool:
@@ -230,10 +227,9 @@ class Tape:
                 back[index] = self._origins[cell.tensor][0]
             return back.reshape(cells.shape)
         tensor = self.matrix(list(cells.flat))
-        affines = [cell.affine if new == FLOAT64 else None for cell in cells.flat]
         if stored(old) != stored(new):
             tensor = self.node("Cast", [tensor], to=element(new))
-        return self.cells(self.wrapped(tensor, new), cells.shape, affines)
+        return self.cells(self.wrapped(tensor, new), cells.shape)
 
     def wrapped(self, tensor: str, dtype: Dtype) -> str:
         """A small whole number that ran over comes out at the other end, as in C."""

@@ -169,7 +169,7 @@ def _column(tape: Tape, feature: Feature, *, whole: bool) -> Column:
         if raw is not None and raw.type != "string" and raw.dtype != "category":
             return Column(coded=coded, origin=feature, make=lambda: _nothing(tape), kind=FLOAT64)
         return Column(coded=coded, origin=feature)
-    cell = Cell(feature.tensor, feature.index, feature.affine)
+    cell = Cell(feature.tensor, feature.index)
     kind = FLOAT64
     if raw is not None and feature.tensor == "numbers":
         kinds = {"integer": WHOLE, "boolean": TRUTH}
@@ -266,7 +266,7 @@ def _made(
                         tape.node("Where", [missing, tape.matrix([second]), tape.matrix([cell])]),
                         (1,),
                     )[0]
-            feature = replace(feature, tensor=cell.tensor, index=cell.index, affine=cell.affine)
+            feature = replace(feature, tensor=cell.tensor, index=cell.index)
         made.append(feature)
     return tuple(made)
 
