@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 import warnings
@@ -21,6 +22,7 @@ from mlpack.proof.rows import batches
 from mlpack.runtime.contract import Signature
 from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
 from mlpack.training.observe import observe, real_rows
 
@@ -34,6 +36,7 @@ VERDICTS = {
     "python": "Python: not exportable",
     "caught": "Python: caught by the proof",
     "unserved": "not served",
+    "unequal": "not shipped",
     "raised": "the exporter failed",
     "unfinished": "not finished",
     "absent": "library not installed",
@@ -43,8 +46,10 @@ VERDICTS = {
 
 ``exact`` and ``float32`` ship as they are. ``near`` ships too, but the original computes in
 float64, so that more is wanted. ``hybrid`` ships with some steps as Python, and the other steps
-with the model as a graph. ``python`` and ``caught`` ship as Python. ``unserved`` is refused before
-any export, because of what it answers. The others are faults of mlpack or of the list.
+with the model as a graph. ``python`` and ``caught`` ship as Python, which was proved as well.
+``unserved`` is refused before any export, because of what it answers, and ``unequal`` because it
+answers otherwise as Python too: by chance, or by the other rows. The others are faults of mlpack or
+of the list.
 """
 
 
@@ -105,14 +110,12 @@ def _judge(case: Case) -> Result:
         pipeline = case.build().fit(rows.fit, rows.target)
     except Exception as error:
         return _said(case, "broken", f"{type(error).__name__}: {error}")
+    exported, reason = None, ""
     try:
         signature = observe(rows.fit, pipeline, target="y", source="train")
-        exporter = SklearnExporter()
-        if not exporter.accepts(pipeline):
-            return _said(case, "python", "no exporter accepts it")
-        exported, engine = _exported(exporter, pipeline, signature)
+        exported, engine = _exported(pipeline, signature)
     except NotExportableError as error:
-        return _said(case, "python", error)
+        reason = str(error)
     except MlpackError as error:
         return _said(case, "unserved", error.what)
     except Exception as error:
@@ -122,24 +125,40 @@ def _judge(case: Case) -> Result:
         [column.name for column in signature.columns if column.type == "string"],
         [column.name for column in signature.columns if column.nullable],
     )
-    every = batches(signature, test, exported)
-    session = Session(signature, engine)
     try:
-        parity, _ = prove(pipeline, session, signature, exported, every)
+        if exported is None:
+            return _as_python(pipeline, signature, test, _said(case, "python", reason))
+        every = batches(signature, test, exported)
+        parity, _ = prove(pipeline, Session(signature, engine), signature, exported, every)
+        result = _told(case, parity, len(exported.model), exported.reason)
+        return result if parity.equal else _as_python(pipeline, signature, test, result)
     except Exception as error:
         return _said(case, "raised", f"in the proof: {type(error).__name__}: {error}")
-    return _told(case, parity, len(exported.model), exported.reason)
 
 
-def _exported(
-    exporter: SklearnExporter, pipeline: Any, signature: Signature
-) -> tuple[Exported, OnnxEngine]:
+def _as_python(
+    pipeline: Any, signature: Signature, test: list[dict[str, Any]], result: Result
+) -> Result:
+    """The fallback is put before the gate too."""
+    session = Session(signature, PythonEngine(copy.deepcopy(pipeline), signature))
+    exported = Exported(form="python", model=b"", encoding=None, steps=())
+    parity, _ = prove(pipeline, session, signature, exported, batches(signature, test, exported))
+    if not parity.equal:
+        result.verdict = "unequal"
+        result.reason = f"as Python, {_figures(parity)}"
+    return result
+
+
+def _exported(pipeline: Any, signature: Signature) -> tuple[Exported, OnnxEngine]:
     """The whole as a graph, else a hybrid, and what serves it.
 
     A graph of all is tried by itself, so that a converter that fails is seen: a hybrid would take
     its step for one that stays Python.
     """
+    exporter = SklearnExporter()
     try:
+        if not exporter.accepts(pipeline):
+            raise NotExportableError("", "no exporter accepts it")
         exported = exporter.export(pipeline, signature)
         return exported, OnnxEngine(exported.model, exported.encoding, signature)
     except NotExportableError:

@@ -38,6 +38,9 @@ hostile rows and on rows around every threshold.
 - **Python: caught by the proof**: there is a graph, but it answers otherwise than the original
   somewhere. It never ships: the pipeline is served as Python.
 - **not served**: mlpack refuses the model before any export, for the reason given.
+- **not shipped**: as Python it answers otherwise too, by chance or by the other rows of a batch.
+
+What ships as Python was put before the same proof as Python.
 
 The difference is of probabilities, or of values relative to the original's. Rows that both sides
 refuse, as the original raises for them, are in brackets.

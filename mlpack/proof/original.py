@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from mlpack.proof.rows import Row
 from mlpack.runtime.contract import Signature
 from mlpack.runtime.frames import frame
+from mlpack.runtime.halves import SHORT
 
 Array = NDArray[Any]
-
-SHORT = 6
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,19 @@ def ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _ask(pipeline, signature, rows)
+
+
+def raises(pipeline: Any, signature: Signature, row: Row) -> bool:
+    """Whether the original raises for a row, rather than answer something that cannot be told."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _predict(pipeline, signature, [row])
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - a pipeline may raise anything
+            return True
+    return False
 
 
 def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:

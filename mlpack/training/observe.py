@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlpack.errors import InputError
-from mlpack.proof.original import ask, has_probabilities
+from mlpack.proof.original import ask, has_probabilities, raises
 from mlpack.runtime.contract import Category, Column, ColumnType, Output, Signature
 from mlpack.runtime.values import INT64_MAX, plain
 
@@ -21,6 +21,7 @@ FEW = 50
 """At most so many different values are told as categories; more are free text or numbers."""
 
 PROBES = 2
+SOME = 20
 
 OUTLIERS = "outlier_detector"
 CLUSTERS = ("clusterer", "density_estimator")
@@ -208,7 +209,7 @@ def _answers(pipeline: Any, frame: pd.DataFrame) -> dict[str, Any]:
     classes = getattr(pipeline, "classes_", None)
     # CatBoost gives a regressor an empty list of classes.
     if classes is not None and len(classes):
-        return _classes(pipeline, classes)
+        return _classes(pipeline, classes, frame)
     kind = estimator_kind(pipeline)
     if kind in (OUTLIERS, *CLUSTERS) and hasattr(pipeline, "predict"):
         return _outliers(pipeline) if kind == OUTLIERS else _clusters(pipeline, frame)
@@ -279,8 +280,15 @@ def last_step(estimator: Any) -> Any:
     return estimator
 
 
-def _classes(pipeline: Any, classes: Any) -> dict[str, Any]:
-    if isinstance(classes, list):
+def _width(pipeline: Any, frame: pd.DataFrame) -> int:
+    """How many labels it answers a row: of a few rows, since some cannot answer for one alone."""
+    rows = frame.head(SOME)
+    return np.size(pipeline.predict(rows)) // len(rows)
+
+
+def _classes(pipeline: Any, classes: Any, frame: pd.DataFrame) -> dict[str, Any]:
+    # A list of the classes of each output, or, as OneVsRestClassifier has it, a row of labels.
+    if isinstance(classes, list) or _width(pipeline, frame) > 1:
         raise InputError(
             "the model predicts several labels at once, which cannot be served yet",
             hint="Train one model for each label.",
@@ -315,6 +323,10 @@ def probed(signature: Signature, pipeline: Any, frame: pd.DataFrame) -> Signatur
     def refused(name: str, value: Any) -> bool:
         return bool(ask(pipeline, signature, [{**row, name: value} for row in base]).refused.all())
 
+    def raised(name: str, value: Any) -> bool:
+        # An answer that cannot be told for these rows may be one for others, as of linear leaves.
+        return all(raises(pipeline, signature, {**row, name: value}) for row in base)
+
     return msgspec.structs.replace(
         signature,
         columns=tuple(
@@ -323,8 +335,8 @@ def probed(signature: Signature, pipeline: Any, frame: pd.DataFrame) -> Signatur
                 nullable=not refused(column.name, None),
                 # A pipeline that cuts values off may take the one and refuse the other.
                 finite=column.type == "number"
-                and refused(column.name, math.inf)
-                and refused(column.name, -math.inf),
+                and raised(column.name, math.inf)
+                and raised(column.name, -math.inf),
             )
             for column in signature.columns
         ),

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -330,3 +332,35 @@ def test_rows_become_plain_values():
     assert [type(value) for value in real_rows(rows)[0].values()] == [float, int, str, bool]
     made = bare_columns(["t", "n"], frozenset({"t"}))
     assert real_rows(made) == [{"t": "", "n": 0.0}]
+
+
+class Unbounded(RegressorMixin, BaseEstimator):
+    """Answers infinity with infinity, and raises for it where `strict`."""
+
+    def __init__(self, strict=False):
+        self.strict = strict
+
+    def fit(self, frame, target=None):
+        self.fitted_ = True
+        return self
+
+    def predict(self, frame):
+        values = frame["x"].to_numpy(float)
+        if self.strict and np.isinf(values).any():
+            raise ValueError("infinity")
+        return values
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_column_is_finite_where_the_original_raises_and_not_where_it_answers(strict):
+    rows = pd.DataFrame({"x": [0.5, 1.5, 2.5]})
+    signature = observe(rows, Unbounded(strict).fit(rows), target="y", source="train")
+    assert signature.columns[0].finite is strict
+
+
+def test_a_classifier_that_answers_several_labels_a_row_is_refused():
+    rows = pd.DataFrame({"x": np.arange(20.0)})
+    labels = np.array([[i % 2, i > 9] for i in range(20)], int)
+    model = OneVsRestClassifier(LogisticRegression()).fit(rows, labels)
+    with pytest.raises(InputError, match="several labels at once"):
+        observe(rows, model, target="y", source="train")
