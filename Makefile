@@ -8,7 +8,7 @@ WORKERS ?= 2
 # Processes start several times slower where they may not keep their bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint unit e2e coverage coverage-full mutants bench clean
+.PHONY: demo test lint unit e2e coverage coverage-full unseen mutants bench clean
 
 # The main job on a real example, ending with a prediction over HTTP.
 demo:
@@ -44,6 +44,10 @@ coverage: $(READY)
 # Every case, and docs/coverage.md made from the run. About half an hour on two cores.
 coverage-full: $(READY)
 	$(BIN)/python coverage/run.py --jobs 2
+
+# Every case asked ten times the gate's rows, none of which the gate saw, and docs/unseen.md.
+unseen: $(READY)
+	$(BIN)/python coverage/run.py --jobs 2 --times 10 --seed 1
 
 # How many faulty graphs the proof catches, and docs/mutants.md made from the run.
 mutants: $(READY)

@@ -82,12 +82,18 @@ class Result(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
 
 
-def judge(case: Case) -> Result:
-    """What becomes of the case, in this very process."""
+def judge(case: Case, times: int = 1, seed: int = 0) -> Result:
+    """What becomes of the case, in this very process.
+
+    Args:
+        case: of the list.
+        times: so many times the rows that the gate asks for.
+        seed: of the choice of rows; the gate's is 0.
+    """
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = _judge(case)
+        result = _judge(case, times, seed)
     result.seconds = round(time.perf_counter() - started, 1)
     return result
 
@@ -102,7 +108,7 @@ def _line(reason: object) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)[:300]
 
 
-def _judge(case: Case) -> Result:
+def _judge(case: Case, times: int, seed: int) -> Result:
     if case.needs is not None and find_spec(case.needs) is None:
         return _said(case, "absent", f"{case.needs} is not installed")
     try:
@@ -124,11 +130,12 @@ def _judge(case: Case) -> Result:
         real_rows(rows.test),
         [column.name for column in signature.columns if column.type == "string"],
         [column.name for column in signature.columns if column.nullable],
+        seed,
     )
     try:
         if exported is None:
             return _as_python(pipeline, signature, test, _said(case, "python", reason))
-        every = batches(signature, test, exported)
+        every = batches(signature, test, exported, seed=seed, times=times)
         parity, _ = prove(pipeline, Session(signature, engine), signature, exported, every)
         result = _told(case, parity, len(exported.model), exported.reason)
         return result if parity.equal else _as_python(pipeline, signature, test, result)

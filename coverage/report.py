@@ -105,6 +105,46 @@ def document(results: Results) -> str:
     return "\n".join(parts)
 
 
+SHIPPED = (*GOOD, "near", "hybrid")
+
+UNSEEN_HEAD = """\
+# What ships, asked again
+
+Written by `make unseen`. Every pipeline of [the list](coverage.md) is exported once more and asked
+{times} times the rows of the gate, which are others than the gate's: other held-out rows where the
+source has more, and with another seed the rows that lose a value, the shuffled ones, and those at
+the comparisons of the graph.
+"""
+
+
+def unseen(gate: Results, again: Results, times: int) -> str:
+    """The document of a run with more rows than the gate's, and others.
+
+    Args:
+        gate: what the gate found, which says what ships.
+        again: what the run found.
+        times: so many times the gate's rows.
+    """
+    found = {result.id: result for result in again.cases}
+    asked = [found[one.id] for one in gate.cases if one.verdict in SHIPPED and one.id in found]
+    differ = [result for result in asked if result.verdict not in SHIPPED]
+    rows = sum(result.rows for result in asked)
+    equal = f"{len(asked) - len(differ)} of {len(asked)}"
+    lines = [
+        UNSEEN_HEAD.format(times=times),
+        f"**{equal} that ship answered every row like their originals**, {rows:,} rows.\n",
+    ]
+    if differ:
+        table = ["| case | what became of it | why |", "|---|---|---|"]
+        table += [
+            f"| `{one.id}` | {VERDICTS[one.verdict]} | {one.reason.replace('|', ' ')} |"
+            for one in differ
+        ]
+        lines.append("\n".join(table) + "\n")
+    told = ", ".join(f"{name} {number}" for name, number in again.versions.items())
+    return "\n".join([*lines, f"Tried with {told}.\n"])
+
+
 def summary(cases: Sequence[Result]) -> str:
     """How many of how many are exact, and what became of the others."""
     counts = Counter(case.verdict for case in cases)

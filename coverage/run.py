@@ -5,6 +5,8 @@ Each case runs in a process of its own with a limit of time and memory. The whol
 ``coverage/results.json`` and, from it, ``docs/coverage.md``; with ``--only`` the results of the
 named cases are replaced and the others kept. ``--try`` only tells. ``--part`` (``make coverage``)
 runs a part of every group, writes nothing, and fails where a case is worse than it was recorded.
+``--times 10 --seed 1`` (``make unseen``) asks ten times the gate's rows, others than the gate saw,
+writes ``coverage/unseen.json`` and ``docs/unseen.md`` instead, and fails where what ships differs.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 DOCUMENT = HERE.parent / "docs" / "coverage.md"
+UNSEEN = HERE / "unseen.json"
+UNSEEN_DOCUMENT = HERE.parent / "docs" / "unseen.md"
 
 SECONDS = 120
 EVERY = 7
@@ -33,7 +37,7 @@ MEMORY = 8 * 2**30
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
-def child(case_id, connection):
+def child(case_id, times, seed, connection):
     """Judge one case and send its result, as JSON."""
     import msgspec
 
@@ -47,11 +51,11 @@ def child(case_id, connection):
     else:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     case = next(case for case in CASES if case.id == case_id)
-    connection.send_bytes(msgspec.json.encode(judge(case)))
+    connection.send_bytes(msgspec.json.encode(judge(case, times, seed)))
     connection.close()
 
 
-def judged(context, case):
+def judged(context, case, times, seed):
     """The result of one case, whatever happens to its process."""
     import msgspec
 
@@ -59,13 +63,13 @@ def judged(context, case):
 
     started = time.monotonic()
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=child, args=(case.id, sender))
+    process = context.Process(target=child, args=(case.id, times, seed, sender))
     process.start()
     sender.close()
     try:
-        if receiver.poll(SECONDS):
+        if receiver.poll(SECONDS * times):
             return msgspec.json.decode(receiver.recv_bytes(), type=Result)
-        reason = f"longer than {SECONDS} s"
+        reason = f"longer than {SECONDS * times} s"
     except EOFError:
         process.join(5)
         reason = f"its process ended with {process.exitcode}"
@@ -115,6 +119,8 @@ def main():
     parser.add_argument("--try", dest="tried", action="store_true", help="write nothing")
     parser.add_argument("--part", action="store_true", help="some of each group, compared")
     parser.add_argument("--jobs", type=int, default=1, help="so many cases at once")
+    parser.add_argument("--times", type=int, default=1, help="so many times the gate's rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of rows")
     parser.add_argument("--document", action="store_true", help="write the document only")
     arguments = parser.parse_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
@@ -125,8 +131,18 @@ def main():
     from cases import CASES
     from cases.data import prepare
 
+    unseen = arguments.times > 1 or arguments.seed != 0
+    results_file = UNSEEN if unseen else RESULTS
+
+    def write_document():
+        if unseen:
+            told = report.unseen(report.read(RESULTS), report.read(UNSEEN), arguments.times)
+            UNSEEN_DOCUMENT.write_text(told, encoding="utf-8")
+        else:
+            DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+
     if arguments.document:
-        DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+        write_document()
         return
     wanted = part(CASES) if arguments.part else chosen(CASES, arguments.only)
     tried = arguments.tried or arguments.part
@@ -138,24 +154,26 @@ def main():
     counts = Counter()
     worsened = []
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
-        recorded = report.read(RESULTS).cases if arguments.part else []
+        prepare(Path(folder), arguments.times)
+        recorded = report.read(RESULTS).cases if arguments.part or unseen else []
         if not arguments.only and not tried:
-            RESULTS.unlink(missing_ok=True)
+            results_file.unlink(missing_ok=True)
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            results = pool.map(lambda case: judged(context, case), wanted)
+            results = pool.map(
+                lambda case: judged(context, case, arguments.times, arguments.seed), wanted
+            )
             for number, result in enumerate(results, start=1):
                 if not tried:
-                    report.add(RESULTS, result)
+                    report.add(results_file, result)
                 counts[result.verdict] += 1
                 mark = ""
-                if arguments.part and worse(result, recorded):
+                if (arguments.part or unseen) and worse(result, recorded):
                     worsened.append(result.id)
                     mark = "  WORSE"
                 told = f"[{number:3}/{len(wanted)}] {report.line(result)}{mark}"
                 print(told, flush=True)
     if not tried:
-        DOCUMENT.write_text(report.document(report.read(RESULTS)), encoding="utf-8")
+        write_document()
     print()
     for verdict, count in counts.most_common():
         print(f"{count:4}  {report.VERDICTS[verdict]}")

