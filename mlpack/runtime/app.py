@@ -1,4 +1,4 @@
-"""The ASGI application: takes ``POST /predict`` and the probes itself, the rest goes to FastAPI.
+"""The ASGI application: answers predictions and probes itself, the pages are FastAPI's.
 
 Nothing of FastAPI runs on the way of a prediction, so request ids, limits, keys, metrics and the
 log are here. FastAPI is imported when the first of its pages is asked for.
@@ -13,8 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,12 +21,15 @@ import msgspec
 from . import bodies
 from .bodies import CLOSE, GoneError, Receive
 from .keys import Keys
+from .line import BusyError, Line
 from .logs import AccessLog
 from .metrics import Metrics
 from .model import Model
-from .predicting import JSON, Predictor
+from .predicting import Answer, Predictor
 from .problems import CONTENT_TYPE as PROBLEM
 from .problems import ProblemError
+from .protocols import own
+from .routes import Exchange, Headers, Reply, Route
 from .settings import Settings
 
 Send = Callable[[dict[str, Any]], Any]
@@ -36,26 +38,9 @@ Scope = dict[str, Any]
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 _INLINE = 65_536
 """Bodies up to so many bytes are answered on the event loop; a thread would cost more."""
-_PROBES = frozenset(("/livez", "/readyz"))
-_ALLOWED = {
-    "/predict": b"POST",
-    "/livez": b"GET, HEAD",
-    "/readyz": b"GET, HEAD",
-    "/metrics": b"GET",
-}
 _PAGES = frozenset(("/", "/docs", "/openapi.json"))
 
 logger = logging.getLogger(__name__)
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What is sent back."""
-
-    status: int
-    body: bytes
-    content_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    rows: int = 0
 
 
 class App:
@@ -87,16 +72,32 @@ class App:
         self._predictor = Predictor(model, settings)
         self._known = frozenset(column.name for column in model.signature.columns)
         self._blocking = model.session.engine.blocking
-        # A fitted pipeline may not be safe in two threads at once; a graph is.
-        threads = 1 if self._blocking else len(_cpus())
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._line = Line(
+            model.session.engine,
+            # A fitted pipeline may not be safe in two threads at once; a graph is.
+            threads=1 if self._blocking else len(_cpus()),
+            wait_seconds=settings.wait_seconds,
+            most=settings.max_batch,
+        )
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
-        self._ready = msgspec.json.encode(
-            {"status": "ready", "name": model.name, "version": model.version}
+        self._ready = Reply(
+            msgspec.json.encode({"status": "ready", "name": model.name, "version": model.version})
         )
+        self._routes = self._all_routes()
         self._pages: Any = None
         self._registry: Any = None
+
+    def _all_routes(self) -> dict[str, Route]:
+        """Everything that is answered here, by path."""
+        formats = own.Formats(self.model, self._settings.max_rows)
+        alive = Reply(b'{"status":"alive"}')
+        return {
+            **own.routes(formats),
+            "/livez": Route(method="GET", tell=lambda: alive, guarded=False),
+            "/readyz": Route(method="GET", tell=self._readiness, guarded=False),
+            "/metrics": Route(method="GET", tell=self._exposition),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, as ASGI 3 defines it."""
@@ -109,14 +110,14 @@ class App:
         if given is None or not _SANE(given):
             given = f"{self._prefix}-{next(self._ids):x}".encode()
         path = scope["path"]
+        route = self._routes.get(path)
         self.metrics.active += 1
         rows = 0
         try:
-            if path in _PAGES or path not in _ALLOWED:
+            if route is None and path in _PAGES:
                 status = await self._page(scope, headers, receive, send, given)
             else:
-                reply = await self._reply(scope["method"], path, headers, receive, given)
-                rows = reply.rows
+                reply, rows = await self._reply(route, scope, headers, receive, given)
                 status = reply.status
                 await send(
                     {
@@ -136,77 +137,103 @@ class App:
         finally:
             self.metrics.active -= 1
         seconds = time.perf_counter() - start
-        route = path if path in _ALLOWED or path in _PAGES else "other"
-        self.metrics.request(route, status, seconds)
+        told = path if route is not None or path in _PAGES else "other"
+        self.metrics.request(told, status, seconds)
         if self._log is not None:
             self._log.add(given.decode(), scope["method"], path, status, seconds, rows)
 
     async def _reply(
         self,
-        method: str,
-        path: str,
-        headers: Mapping[bytes, bytes],
+        route: Route | None,
+        scope: Scope,
+        headers: Headers,
         receive: Receive,
         request_id: bytes,
-    ) -> Reply:
-        """The reply to a request for one of the routes here; never raises for a bad request."""
+    ) -> tuple[Reply, int]:
+        """The reply and how many rows it answers; never raises for a bad request."""
         try:
-            if method.encode() not in _ALLOWED[path]:
-                allow = (b"allow", _ALLOWED[path])
-                raise ProblemError(
-                    405, "method-not-allowed", f"{path} takes {allow[1].decode()}", headers=(allow,)
-                )
-            if path == "/predict":
-                return await self._predict(headers, receive)
-            if path == "/livez":
-                return Reply(200, b'{"status":"alive"}')
-            if path == "/readyz":
-                if self._draining():
-                    raise ProblemError(503, "draining", "the server is about to stop")
-                return Reply(200, self._ready)
-            self._authorize(headers)
-            return self._metrics()
+            if route is None or route.guarded:
+                self._authorize(headers)
+            if route is None:
+                detail = f"{scope['method']} {scope['path'][:200]}: there is nothing here"
+                raise ProblemError(404, "not-found", detail)
+            if not route.takes(scope["method"]):
+                allow = (b"allow", route.allow)
+                detail = f"{scope['path']} takes {route.allow.decode()}"
+                raise ProblemError(405, "method-not-allowed", detail, headers=(allow,))
+            if route.open is not None:
+                answer = await self._predict(route.open(headers), headers, receive)
+                return answer.reply, answer.rows
+            if route.tell is not None:
+                return route.tell(), 0
+            raise TypeError("a route either opens or tells")
         except ProblemError as problem:
             known = self._known
             self.metrics.refuse(
                 error.column if error.column in known else None for error in problem.errors
             )
-            body = problem.body(request_id.decode())
-            return Reply(problem.status, body, PROBLEM, tuple(problem.headers))
+            return _refusal(problem, route, request_id), 0
         except GoneError:
             raise
         except Exception:  # the boundary: a client gets an id, the log the traceback
             logger.exception("request failed", extra={"request_id": request_id.decode()})
             failed = ProblemError(500, "internal-error", "the server failed to answer")
-            return Reply(500, failed.body(request_id.decode()), PROBLEM)
+            return _refusal(failed, route, request_id), 0
 
-    async def _predict(self, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
-        self._authorize(headers)
-        predictor = self._predictor
-        given = predictor.content_type(headers.get(b"content-type", b""))
+    async def _predict(self, exchange: Exchange, headers: Headers, receive: Receive) -> Answer:
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             detail = "compressed bodies are not supported"
             raise ProblemError(415, "unsupported-content-encoding", detail, headers=(CLOSE,))
-        if self.metrics.active > self._settings.max_concurrency:
-            raise ProblemError(
-                503, "busy", "too many requests at once", headers=((b"retry-after", b"1"), CLOSE)
-            )
         settings = self._settings
+        if self.metrics.active > settings.max_concurrency:
+            raise _busy("too many requests at once")
         body = await bodies.read(headers, receive, settings.max_body, settings.body_seconds)
-        wanted = predictor.accepted(headers.get(b"accept"), given)
         if self._blocking or len(body) > _INLINE:
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(
-                self._threads, predictor.answer, body, given, wanted
-            )
+            answer = await self._in_line(exchange, body, receive)
         else:
-            answer = predictor.answer(body, given, wanted)
+            answer = self._predictor.answer(exchange, body)
         self.metrics.rows += answer.rows
         if answer.outside:
             self.metrics.drift(answer.outside)
-        return Reply(200, answer.body, answer.content_type, (), answer.rows)
+        return answer
 
-    def _authorize(self, headers: Mapping[bytes, bytes]) -> None:
+    async def _in_line(self, exchange: Exchange, body: bytes, receive: Receive) -> Answer:
+        """Answer beside the event loop, in turn."""
+        predictor = self._predictor
+        try:
+            if len(body) > _INLINE:
+                large = self._line.work(lambda: predictor.answer(exchange, body))
+                answer: Answer = await self._turn(large, receive)
+                return answer
+            rows = predictor.read(exchange, body)
+            if isinstance(rows, tuple):
+                waiting = self._line.row(rows)
+            else:
+                waiting = self._line.work(lambda: predictor.predict(rows))
+        except BusyError:
+            raise _busy("more requests than the model can answer") from None
+        return predictor.write(exchange, rows, await self._turn(waiting, receive))
+
+    async def _turn(self, waiting: asyncio.Future[Any], receive: Receive) -> Any:  # noqa: ANN401
+        """What comes of something in the line, unless the client leaves or time runs out."""
+        gone = asyncio.ensure_future(bodies.left(receive))
+        try:
+            await asyncio.wait(
+                (waiting, gone),
+                timeout=self._settings.request_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            gone.cancel()
+            if not waiting.done():
+                waiting.cancel()
+        if not waiting.cancelled():
+            return waiting.result()
+        if gone.done() and not gone.cancelled():
+            raise GoneError
+        raise _busy(f"no answer within {self._settings.request_seconds:g} seconds")
+
+    def _authorize(self, headers: Headers) -> None:
         if self._keys and not self._keys.allow(headers):
             raise ProblemError(
                 401,
@@ -215,17 +242,22 @@ class App:
                 headers=((b"www-authenticate", b"Bearer"), CLOSE),
             )
 
-    def _metrics(self) -> Reply:
+    def _readiness(self) -> Reply:
+        if self._draining():
+            raise ProblemError(503, "draining", "the server is about to stop")
+        return self._ready
+
+    def _exposition(self) -> Reply:
         exposition = importlib.import_module(".exposition", __package__)
         if self._registry is None:
             model = self.model
             self._registry = exposition.registry(self.metrics, model.manifest, model.signature)
-        return Reply(200, exposition.text(self._registry), exposition.CONTENT_TYPE)
+        return Reply(exposition.text(self._registry), exposition.CONTENT_TYPE)
 
     async def _page(
         self,
         scope: Scope,
-        headers: Mapping[bytes, bytes],
+        headers: Headers,
         receive: Receive,
         send: Send,
         request_id: bytes,
@@ -253,13 +285,22 @@ class App:
             return status
         if self._pages is None:
             loop = asyncio.get_running_loop()
-            self._pages = await loop.run_in_executor(self._threads, self._build_pages)
+            self._pages = await loop.run_in_executor(None, self._build_pages)
         scope["mlpack.request_id"] = request_id.decode()
         await self._pages(scope, receive, noting)
         return status
 
     def _build_pages(self) -> Any:  # noqa: ANN401 - an ASGI application
         return importlib.import_module(".pages", __package__).build(self.model)
+
+
+def _refusal(problem: ProblemError, route: Route | None, request_id: bytes) -> Reply:
+    body = problem.body(request_id.decode(), says_error=route is not None and route.says_error)
+    return Reply(body, PROBLEM, tuple(problem.headers), problem.status)
+
+
+def _busy(detail: str) -> ProblemError:
+    return ProblemError(503, "busy", detail, headers=((b"retry-after", b"1"), CLOSE))
 
 
 def _cpus() -> range:

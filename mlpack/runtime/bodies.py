@@ -51,6 +51,13 @@ async def read(
     return body
 
 
+async def left(receive: Receive) -> None:
+    """Return when the client has left, which a server tells after the whole body was read."""
+    message = await receive()
+    if message["type"] != "http.disconnect":
+        await asyncio.Event().wait()
+
+
 async def _rest(first: bytes, receive: Receive, limit: int) -> bytes:
     pieces = [first]
     size = len(first)

@@ -24,6 +24,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         detail: what is wrong with this very request.
         request_id: what to look for in the server's log.
         errors: each value at fault, at most `MOST_ERRORS`.
+        error: `detail` once more, for the clients of protocols that look for it there.
     """
 
     type: str
@@ -32,6 +33,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     detail: str
     request_id: str
     errors: tuple[Refusal, ...] = ()
+    error: str | None = None
 
 
 class ProblemError(Exception):
@@ -60,8 +62,8 @@ class ProblemError(Exception):
         self.errors = errors
         self.headers = headers
 
-    def body(self, request_id: str) -> bytes:
-        """The answer's body."""
+    def body(self, request_id: str, *, says_error: bool = False) -> bytes:
+        """The answer's body; `says_error` as a route has it."""
         return msgspec.json.encode(
             Problem(
                 type=f"urn:mlpack:problem:{self.kind}",
@@ -70,6 +72,7 @@ class ProblemError(Exception):
                 detail=self.detail,
                 request_id=request_id,
                 errors=tuple(self.errors[:MOST_ERRORS]),
+                error=self.detail if says_error else None,
             )
         )
 

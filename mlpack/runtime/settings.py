@@ -26,6 +26,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_rows: the most rows of one request. ``MLPACK_MAX_ROWS``.
         max_concurrency: predictions in work or waiting at once. ``MLPACK_MAX_CONCURRENCY``.
         body_seconds: how long a body may take to arrive. ``MLPACK_BODY_SECONDS``.
+        wait_seconds: nobody may join the line of a slow model, or of large requests, while the
+            first in it has waited longer. ``MLPACK_WAIT_SECONDS``.
+        request_seconds: how long a request may wait and work. ``MLPACK_REQUEST_SECONDS``.
+        max_batch: so many waiting rows go to a slow model together at most.
+            ``MLPACK_MAX_BATCH``.
         drain_seconds: how long requests may take to end after SIGTERM. ``MLPACK_DRAIN_SECONDS``.
         access_log: write a line per request to stderr. ``MLPACK_ACCESS_LOG`` (``off``).
         keys: the API keys; none for an open server. ``MLPACK_API_KEYS``, separated by commas.
@@ -40,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_rows: int = 100_000
     max_concurrency: int = 1000
     body_seconds: float = 30.0
+    wait_seconds: float = 1.0
+    request_seconds: float = 60.0
+    max_batch: int = 64
     drain_seconds: float = 30.0
     access_log: bool = True
     keys: tuple[str, ...] = ()
@@ -66,6 +74,9 @@ _NUMBERS: dict[str, tuple[tuple[str, ...], int]] = {
     "max_rows": (("MLPACK_MAX_ROWS",), 1),
     "max_concurrency": (("MLPACK_MAX_CONCURRENCY",), 1),
     "body_seconds": (("MLPACK_BODY_SECONDS",), 1),
+    "max_batch": (("MLPACK_MAX_BATCH",), 1),
+    "wait_seconds": (("MLPACK_WAIT_SECONDS",), 0),
+    "request_seconds": (("MLPACK_REQUEST_SECONDS",), 0),
     "drain_seconds": (("MLPACK_DRAIN_SECONDS",), 0),
 }
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import bundles
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlpack.runtime.app import App
 from mlpack.runtime.logs import AccessLog
+from mlpack.runtime.model import Model
 from mlpack.runtime.settings import Settings, SettingsError
 
 ROW = {"age": 42, "visits": 5, "plan": "pro", "vip": True, "note": "hi"}
@@ -252,6 +254,98 @@ def test_concurrency(churn):
     problem(refused, 503, "busy")
     assert refused.headers[b"retry-after"] == b"1"
     assert answered.status == 200
+
+
+class Slow:
+    """A model that takes its time."""
+
+    def __init__(self, model: Model, seconds: float) -> None:
+        self._engine = model.session.engine
+        self._seconds = seconds
+        self.blocking = True
+        self.asked = []
+
+    def one(self, values):
+        return self.many([[value] for value in values], 1)
+
+    def many(self, columns, rows):
+        self.asked.append(rows)
+        time.sleep(self._seconds)
+        return self._engine.many(columns, rows)
+
+
+@pytest.fixture
+def slow(tmp_path) -> Model:
+    model = Model(bundles.bundle(tmp_path))
+    model.session.engine = Slow(model, 0.1)
+    return model
+
+
+def test_a_slow_model_answers_those_who_wait_together(slow):
+    app = App(slow, Settings())
+    headers = [(b"content-type", b"application/json")]
+
+    async def many():
+        bodies = [json.dumps({**ROW, "visits": visits}).encode() for visits in range(12)]
+        tasks = [send_one(app, "POST", "/predict", body, headers) for body in bodies]
+        return await asyncio.gather(*tasks)
+
+    answers = asyncio.run(many())
+    alone = [
+        slow.session.engine._engine.one((42.0, visits, "pro", True, "hi")).labels[0]
+        for visits in range(12)
+    ]
+    labels = [slow.signature.labels[index] for index in alone]
+    assert [answer.json["predictions"][0]["label"] for answer in answers] == labels
+    assert sorted(slow.session.engine.asked) == [1, 11]
+
+
+def test_a_slow_model_sends_away_what_it_cannot_answer_in_time(slow):
+    app = App(slow, Settings(wait_seconds=0, max_batch=1))
+    headers = [(b"content-type", b"application/json")]
+
+    async def many():
+        tasks = [
+            send_one(app, "POST", "/predict", json.dumps(ROW).encode(), headers) for _ in range(6)
+        ]
+        return await asyncio.gather(*tasks)
+
+    answers = asyncio.run(many())
+    statuses = [answer.status for answer in answers]
+    assert statuses == [200, 200, 503, 503, 503, 503]
+    told = problem(answers[-1], 503, "busy")
+    assert "more requests" in told["detail"]
+    assert answers[-1].headers[b"retry-after"] == b"1"
+
+
+def test_a_request_that_takes_too_long(slow):
+    app = App(slow, Settings(request_seconds=0))
+    told = problem(predict(app, ROW), 503, "busy")
+    assert "no answer within 0 seconds" in told["detail"]
+
+
+def test_a_client_that_leaves_a_slow_model(slow):
+    app = App(slow, Settings())
+    messages = iter(
+        [{"type": "http.request", "body": json.dumps(ROW).encode()}, {"type": "http.disconnect"}]
+    )
+    sent = []
+
+    async def story():
+        async def receive():
+            return next(messages)
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+        await app(scope, receive, send)
+
+    asyncio.run(story())
+    assert sent == []
+    assert app.metrics.requests[("/predict", 499)] == 1
+    assert app.metrics.active == 0
 
 
 @pytest.mark.parametrize(

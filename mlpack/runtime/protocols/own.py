@@ -1,0 +1,147 @@
+"""``POST /predict``: rows as JSON, JSON lines or CSV; predictions in any of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .. import tables
+from ..model import Model
+from ..predictions import Predictions, Refusal
+from ..problems import ProblemError
+from ..routes import JSON, Exchange, Headers, Reply, Route
+from ..validate import MalformedError
+from ..values import Clean
+
+CSV = b"text/csv"
+NDJSON = b"application/x-ndjson"
+_ALIASES = {
+    b"application/jsonlines": NDJSON,
+    b"application/jsonl": NDJSON,
+    b"application/ndjson": NDJSON,
+}
+
+Read = Callable[[bytes], "tuple[Any, ...] | Clean"]
+Write = Callable[[Predictions], Reply]
+
+
+class Formats:
+    """The formats that rows come in and predictions go out in.
+
+    Args:
+        model: whose rows and predictions they are.
+        max_rows: no more rows are read than this and one, where reading can stop.
+    """
+
+    def __init__(self, model: Model, max_rows: int) -> None:
+        self._model = model
+        self._max_rows = max_rows
+        self._encode = msgspec.json.Encoder().encode
+        about = msgspec.json.encode({"name": model.name, "version": model.version})
+        self._tail = b',"model":' + about + b"}"
+        readers: dict[bytes, Read] = {
+            JSON: model.validator.decode,
+            CSV: self._read_csv,
+            NDJSON: model.validator.lines,
+        }
+        writers: dict[bytes, Write] = {
+            JSON: self._write_json,
+            CSV: self._write_csv,
+            NDJSON: self._write_lines,
+        }
+        self._kinds = tuple(readers)
+        self._exchanges = {
+            (given, wanted): _Exchange(read, write)
+            for given, read in readers.items()
+            for wanted, write in writers.items()
+        }
+        self._json = self._exchanges[JSON, JSON]
+
+    def choose(self, headers: Headers) -> Exchange:
+        """How to read a request and write its answer, by its Content-Type and Accept.
+
+        Raises:
+            ProblemError: 415, it has a type that nobody reads, or is not in UTF-8.
+        """
+        header = headers.get(b"content-type", b"")
+        accept = headers.get(b"accept")
+        if header == JSON and (accept is None or accept == b"*/*"):
+            return self._json
+        given = self._given(header)
+        return self._exchanges[given, self._wanted(accept, given)]
+
+    def _given(self, header: bytes) -> bytes:
+        kind, _, parameters = header.lower().partition(b";")
+        kind = kind.strip()
+        kind = _ALIASES.get(kind, kind)
+        charset = parameters.strip().strip(b'"')
+        plain = not charset.startswith(b"charset=") or charset.endswith(
+            (b"utf-8", b'utf-8"', b"utf8")
+        )
+        if kind in self._kinds and plain:
+            return kind
+        raise ProblemError(
+            415,
+            "unsupported-content-type",
+            "send application/json, text/csv or application/x-ndjson, in UTF-8",
+            headers=((b"accept", b", ".join(self._kinds)),),
+        )
+
+    def _wanted(self, header: bytes | None, given: bytes) -> bytes:
+        """What Accept names, else the format of the request."""
+        if header is None or header == b"*/*":
+            return given
+        for part in header.lower().split(b","):
+            kind = part.partition(b";")[0].strip()
+            kind = _ALIASES.get(kind, kind)
+            if kind in self._kinds:
+                return kind
+        return given
+
+    def _write_json(self, predictions: Predictions) -> Reply:
+        objects = self._model.answers.objects(predictions)
+        return Reply(b'{"predictions":' + self._encode(objects) + self._tail)
+
+    def _write_lines(self, predictions: Predictions) -> Reply:
+        objects = self._model.answers.objects(predictions)
+        return Reply(b"".join(self._encode(item) + b"\n" for item in objects), NDJSON)
+
+    def _write_csv(self, predictions: Predictions) -> Reply:
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(tables.header(self._model.answers, predictions))
+        writer.writerows(tables.cells(self._model.answers, predictions))
+        return Reply(stream.getvalue().encode(), CSV)
+
+    def _read_csv(self, body: bytes) -> Clean:
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"not UTF-8 at byte {error.start}") from error
+        reader = tables.CsvReader(io.StringIO(text, newline=""), self._model.signature)
+        names = {column.name for column in self._model.signature.columns}
+        if not names.intersection(reader.header):
+            raise MalformedError("the CSV's first line names none of the model's columns")
+        # One row more than is allowed is enough to know.
+        batch = next(reader.batches(self._max_rows + 1), None)
+        if batch is None:
+            refusal = Refusal(0, None, "at least one row", "only a header")
+            return Clean([], 0, (refusal,))
+        return self._model.validator.columns(batch.columns)
+
+
+class _Exchange:
+    __slots__ = ("read", "write")
+
+    def __init__(self, read: Read, write: Write) -> None:
+        self.read = read
+        self.write = write
+
+
+def routes(formats: Formats) -> dict[str, Route]:
+    """The path of mlpack's own protocol."""
+    return {"/predict": Route(method="POST", open=formats.choose)}
