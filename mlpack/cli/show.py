@@ -80,11 +80,35 @@ def parity(console: Console, report: Parity) -> None:
     console.table(rows, ("rows", "asked", "different", "largest difference", "refused by both", ""))
 
 
+def steps(console: Console, report: Parity) -> None:
+    """What became of each step, and how its own answer in the graph compares."""
+    rows = [(_told(step), step.path, *_compared(step)) for step in report.steps]
+    looked = any(step.compared or step.uncompared for step in report.steps)
+    head = ("", "step", "rows", "columns", "different", "largest difference", "")
+    if looked:
+        console.table(rows, head)
+    else:
+        console.table([(form, path, last) for form, path, *_, last in rows])
+    wrong = report.first_differing
+    if report.equal and wrong is not None:
+        console.warn(f"{wrong.path} differs by itself, though no answer does: worth a look")
+
+
+def _compared(step: Step) -> tuple[str, ...]:
+    """A step's figures, and in words what is to be said of it."""
+    found = step.compared
+    if found is None:
+        unseen = f"not compared: {step.uncompared}" if step.uncompared else ""
+        return "-", "-", "-", "-", step.reason or unseen
+    different = found.beyond + found.outcomes_wrong
+    largest = f"{found.largest:.1e}" if found.largest else "-" if different else "exact"
+    said = step.reason or ("DIFFERENT" if different else "")
+    return f"{found.rows:,}", f"{found.columns:,}", f"{different:,}", largest, said
+
+
 def proof(console: Console, proved: Proved) -> None:
     """What became of each step, the table, and the worst rows for the author's eyes."""
-    for step in proved.parity.steps:
-        told = f": {step.reason}" if step.reason else ""
-        console.say(f"  {step.form:<7} {step.path}{told}")
+    steps(console, proved.parity)
     parity(console, proved.parity)
     if proved.record.reason:
         console.warn(_why(proved))

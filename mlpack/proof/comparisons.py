@@ -6,7 +6,7 @@ the default domain. Only what is needed to reach a node of a tree is evaluated h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ ROUNDED = frozenset(
         *("Acos", "Asin", "Atan", "Cos", "Cosh", "Erf", "Exp", "Log", "Pow", "Sigmoid", "Sin"),
         *("Sinh", "Softmax", "Softplus", "Tan", "Tanh", "Gemm", "MatMul", "ReduceMean"),
         *("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp", "Einsum"),
-        *("CumSum", "TreeEnsemble", "Mod", "Loop", "Scan"),
+        *("CumSum", "TreeEnsemble", "Mod", "Loop", "Scan", "If"),
     ]
 )
 """Operators of which two libraries may differ in the last place, for another library of functions
@@ -118,8 +118,9 @@ def compared(model_bytes: bytes) -> Compared:
     model = onnx.load_from_string(model_bytes)
     makers = {name: node for node in model.graph.node for name in node.output}
     looked: dict[str, list[Trees]] = {}
-    for node in model.graph.node:
-        if node.op_type == "TreeEnsemble":
+    inputs = {value.name for value in model.graph.input}
+    for node in _either(model.graph.node):
+        if node.op_type == "TreeEnsemble" and (node.input[0] in makers or node.input[0] in inputs):
             looked.setdefault(node.input[0], []).append(_trees(node))
     answers = _answering(model, makers)
     for node in model.graph.node:
@@ -138,6 +139,15 @@ def compared(model_bytes: bytes) -> Compared:
         exact=tuple(_exact(name, makers) for name in tensors),
         trees=tuple(tuple(looked[name]) for name in tensors),
     )
+
+
+def _either(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """The nodes, and those of both branches of an If: what they read may stand outside."""
+    for node in nodes:
+        yield node
+        if node.op_type == "If":
+            for attribute in node.attribute:
+                yield from _either(attribute.g.node)
 
 
 def _answering(model: ModelProto, makers: dict[str, NodeProto]) -> set[str]:

@@ -32,15 +32,50 @@ class Outcomes:
     labels: Array | None
     numbers: Array | None
 
+    def taken(self, rows: Array) -> Outcomes:
+        """The answers for some of the rows."""
+        return Outcomes(
+            refused=self.refused[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
+        )
 
-def ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
+
+def ask(
+    pipeline: Any, signature: Signature, rows: Sequence[Row], doubtful: Array | None = None
+) -> Outcomes:
     """Ask the original, all rows at once and, where it raises, in halves down to single rows.
 
     A prediction that is NaN or infinite cannot be told in JSON and counts as a refusal.
+
+    Args:
+        pipeline: the original.
+        signature: what it learned.
+        rows: what it is asked.
+        doubtful: bool [rows], for which it probably raises: each of them is asked alone at once,
+            which spares the halves. Whatever is expected, every row is asked.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _ask(pipeline, signature, rows)
+        if doubtful is None or not doubtful.any():
+            return _ask(pipeline, signature, rows)
+        alone, others = np.flatnonzero(doubtful), np.flatnonzero(~doubtful)
+        pieces = [[rows[index]] for index in alone.tolist()]
+        if len(others):
+            pieces.append([rows[index] for index in others.tolist()])
+        found = _joined([_ask(pipeline, signature, piece) for piece in pieces])
+        return found.taken(np.argsort(np.concatenate([alone, others])))
+
+
+def once(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> None:
+    """Let the original work on all rows at once, for somebody who watches its steps.
+
+    Raises:
+        Exception: whatever the original raises.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _predict(pipeline, signature, rows)
 
 
 def raises(pipeline: Any, signature: Signature, row: Row) -> bool:
@@ -69,13 +104,16 @@ def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
         # Refused rows come in runs: a short one is asked row by row at once.
         step = 1 if len(rows) <= SHORT else -(-len(rows) // 2)
         parts = [rows[start : start + step] for start in range(0, len(rows), step)]
-        halves = [_ask(pipeline, signature, part) for part in parts]
-        return Outcomes(
-            refused=np.concatenate([half.refused for half in halves]),
-            labels=_join([half.labels for half in halves]),
-            numbers=_join([half.numbers for half in halves]),
-        )
+        return _joined([_ask(pipeline, signature, part) for part in parts])
     return answer
+
+
+def _joined(parts: Sequence[Outcomes]) -> Outcomes:
+    return Outcomes(
+        refused=np.concatenate([part.refused for part in parts]),
+        labels=_join([part.labels for part in parts]),
+        numbers=_join([part.numbers for part in parts]),
+    )
 
 
 def _join(parts: Sequence[Array | None]) -> Array | None:

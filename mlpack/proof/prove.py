@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpack.export import Check, Exported, Parity, WorstRow
+from mlpack.proof.by_step import ROWS, Seen, by_step
 from mlpack.proof.original import Array, Outcomes, ask
 from mlpack.proof.rows import Batch, Row
 from mlpack.runtime.contract import Signature
@@ -25,6 +26,9 @@ ALONE = 1e-4
 thousand roundings to float32."""
 
 WORST = 5
+
+WHERE = 5
+"""So many rows that differ are looked at step by step, to say where that begins."""
 
 
 def prove(
@@ -48,22 +52,39 @@ def prove(
     """
     checks: list[Check] = []
     worst: list[WorstRow] = []
+    seen: list[Seen] = []
     for batch in batches:
-        original = ask(pipeline, signature, batch.rows)
+        served = serve(session, batch.rows)
+        # What stays Python sums in the same pieces as the original only if both are halved alike.
+        doubtful = served.refused if exported.form == "onnx" else None
+        original = ask(pipeline, signature, batch.rows, doubtful)
         if exported.form == "python":
             _take_alone(pipeline, signature, batch.rows[:SLOWLY], original)
-        served = serve(session, batch.rows)
         check, rows = compare(batch, original, served, signature, exported.tolerance)
         checks.append(check)
         worst.extend(rows)
+        if not seen:
+            seen.append(_head(batch, original, served))
+    if exported.probes:
+        seen += [
+            Seen((row,), ask(pipeline, signature, [row]), serve(session, [row]))
+            for row in (each.row for each in worst[:WHERE])
+        ]
     parity = Parity(
         equal=all(check.equal for check in checks),
         form=exported.form,
         tolerance=exported.tolerance,
         checks=tuple(checks),
-        steps=exported.steps,
+        steps=by_step(pipeline, signature, exported, seen),
     )
     return parity, tuple(worst)
+
+
+def _head(batch: Batch, original: Outcomes, served: Outcomes) -> Seen:
+    """The first rows of a kind that both sides answer."""
+    taken = np.flatnonzero(~original.refused & ~served.refused)[:ROWS]
+    rows = tuple(batch.rows[row] for row in taken.tolist())
+    return Seen(rows, original.taken(taken), served.taken(taken))
 
 
 def _take_alone(

@@ -281,9 +281,17 @@ def last_step(estimator: Any) -> Any:
 
 
 def _width(pipeline: Any, frame: pd.DataFrame) -> int:
-    """How many labels it answers a row: of a few rows, since some cannot answer for one alone."""
+    """How many labels it answers a row: of a few rows, since some cannot answer for one alone.
+
+    1 if it raises for them, which is found out later: scikit-learn's IterativeImputer, for one,
+    writes into the arrays of pandas 3, which may not be written to.
+    """
     rows = frame.head(SOME)
-    return np.size(pipeline.predict(rows)) // len(rows)
+    try:
+        labels = pipeline.predict(rows)
+    except Exception:  # noqa: BLE001 - a pipeline may raise anything
+        return 1
+    return np.size(labels) // len(rows)
 
 
 def _classes(pipeline: Any, classes: Any, frame: pd.DataFrame) -> dict[str, Any]:

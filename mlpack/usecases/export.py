@@ -13,6 +13,7 @@ import msgspec
 from mlpack.errors import InputError
 from mlpack.export import Parity
 from mlpack.files import sha256_file, staged
+from mlpack.inspection.models import AS_ONNX
 from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
@@ -74,6 +75,9 @@ def require_model(project: Project) -> Path:
         InputError: there is none.
     """
     if project.model is None:
+        for remark in project.remarks:
+            if remark.fix == AS_ONNX:
+                raise InputError(remark.what, where="models/", hint=f"Save it as ONNX: {AS_ONNX}")
         raise InputError(
             "there is no model yet",
             where="models/",

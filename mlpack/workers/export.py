@@ -19,7 +19,7 @@ import msgspec
 
 from mlpack import inspection
 from mlpack.errors import ProofError
-from mlpack.export import Exported, Parity, WorstRow
+from mlpack.export import Exported, Parity, Step, WorstRow
 from mlpack.files import write_tree
 from mlpack.project import Project
 from mlpack.runtime import contract
@@ -91,7 +91,7 @@ def _export(
                 where=str(project.model and project.model.relative_to(project.root).as_posix()),
                 hint='Set format = "auto" in [tool.mlpack] to ship the pipeline as Python.',
             )
-        steps = tuple(msgspec.structs.replace(step, form="python") for step in parity.steps)
+        steps = _fallen_back(parity)
         if exported.reason is not None:
             reason = f"{exported.reason}; with that as Python and the rest as a graph, {reason}"
         exported, needs = forms.as_python(project, steps, reason), NOTHING
@@ -134,7 +134,44 @@ def _proved(subject: Subject, exported: Exported) -> tuple[Parity, tuple[WorstRo
     return subject.prove(session, exported)
 
 
+def _fallen_back(parity: Parity) -> tuple[Step, ...]:
+    """The steps of a graph that does not ship; where it went wrong is the reason of one of them."""
+    wrong = parity.first_differing
+    return tuple(
+        Step(
+            path=step.path,
+            form="python",
+            reason=f"in the graph {_amount(step)}" if step is wrong else step.reason,
+        )
+        for step in parity.steps
+    )
+
+
 def difference(parity: Parity) -> str:
+    """The first failing check in words, and the step at which that begins."""
+    wrong = parity.first_differing
+    if wrong is not None:
+        return f"{_check(parity)}; it first differs at {wrong.path}: {_amount(wrong)}"
+    if any(step.compared for step in parity.steps):
+        return f"{_check(parity)}; no step that was compared differs by itself"
+    return _check(parity)
+
+
+def _amount(step: Step) -> str:
+    """What was found in a step's own answer, in words."""
+    found = step.compared
+    if found is None or found.equal:
+        return "nothing differs"
+    told = []
+    if found.beyond:
+        size = f" by up to {found.largest:.3g}" if found.largest else ""
+        told.append(f"{found.beyond:,} of {found.rows * found.columns:,} values differ{size}")
+    if found.outcomes_wrong:
+        told.append(f"{found.outcomes_wrong} rows are refused there by one side only")
+    return ", ".join(told)
+
+
+def _check(parity: Parity) -> str:
     """The first failing check in words."""
     for check in parity.checks:
         if not check.equal:

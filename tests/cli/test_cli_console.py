@@ -12,7 +12,7 @@ import pytest
 from mlpack.cli import show
 from mlpack.cli.console import PATIENCE, Console, stdio
 from mlpack.errors import InputError, MlpackError
-from mlpack.export import Check, Parity, Step
+from mlpack.export import Check, Figures, Parity, Step
 from mlpack.ports import Action, Deployment
 from mlpack.usecases.deploy import Plan
 from mlpack.usecases.lock import LockResult
@@ -240,3 +240,39 @@ def test_a_plan_and_a_deployment_tell_apart_what_is_needed(plain):
     show.deployed(console, Deployment("registry", "x:1", "sha256:1", ACTIONS))
     assert out.getvalue() == "sha256:1\n"
     show.deployed_json(console, Plan("registry", ACTIONS))
+
+
+def test_the_steps_table_says_how_each_compares(plain):
+    console, err, _ = plain
+    good = Figures(rows=300, columns=12, largest=0.0, beyond=0)
+    near = Figures(rows=300, columns=1200, largest=2.5e-16, beyond=0)
+    wrong = Figures(rows=300, columns=1, largest=0.5, beyond=4, outcomes_wrong=1)
+    made = (
+        Step(path="a → Scaler", form="graph", how="mlpack", compared=good),
+        Step(path="b → Own", form="graph", how="traced", compared=near),
+        Step(path="c → Other", form="graph", how="mlpack", compared=wrong),
+        Step(path="d → Unread", form="graph", how="mlpack", uncompared="nothing reads it"),
+        Step(path="e → Loop", form="python", reason="it loops"),
+    )
+    report = Parity(equal=True, form="onnx", tolerance=1e-6, checks=(), steps=made)
+    show.steps(console, report)
+    head, *lines, warning, _ = err.getvalue().split("\n")
+    assert head.split("  ")[-1] == "largest difference"
+    assert [line.split() for line in lines] == [
+        ["graph", "a", "→", "Scaler", "300", "12", "0", "exact"],
+        ["traced", "b", "→", "Own", "300", "1,200", "0", "2.5e-16"],
+        ["graph", "c", "→", "Other", "300", "1", "5", "5.0e-01", "DIFFERENT"],
+        ["graph", "d", "→", "Unread", *"----", "not", "compared:", "nothing", "reads", "it"],
+        ["Python", "e", "→", "Loop", *"----", "it", "loops"],
+    ]
+    assert "c → Other differs by itself, though no answer does" in warning
+
+
+def test_the_steps_of_an_older_report_have_no_figures(plain):
+    console, err, _ = plain
+    made = (Step(path="a", form="graph"), Step(path="b", form="python", reason="it loops"))
+    show.steps(console, Parity(equal=True, form="onnx", tolerance=1e-6, checks=(), steps=made))
+    assert [line.split() for line in err.getvalue().splitlines()] == [
+        ["graph", "a"],
+        ["Python", "b", "it", "loops"],
+    ]

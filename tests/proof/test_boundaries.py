@@ -19,8 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.proof.boundaries import boundaries, feeder
-from mlpack.proof.comparisons import compared
-from mlpack.proof.search import number, ordered
+from mlpack.proof.comparisons import Comparison, Trees, compared
+from mlpack.proof.search import Search, number, ordered
 from mlpack.training.observe import observe, real_rows
 
 FRAME = PENGUINS[NUMBERS]
@@ -122,3 +122,38 @@ def test_doubles_are_numbered_in_their_order(value):
 @pytest.mark.parametrize("value", [0.0, -0.0])
 def test_both_zeros_are_onenumber(value):
     assert ordered(np.array([value]))[0] == 0
+
+
+MODES = [0, 1, 2, 3]
+"""<=, <, >= and > of ai.onnx.ml."""
+
+
+@pytest.mark.parametrize("tracks", [0, 1])
+def test_what_is_missing_goes_where_its_node_sends_it(tracks):
+    one = np.zeros(4, np.int64)
+    trees = Trees(
+        feature=one,
+        threshold=np.zeros(4),
+        mode=np.array(MODES),
+        missing=one + tracks,
+        true=one - 1,
+        false=one - 1,
+        members=(),
+        roots=one[:1],
+    )
+    assert trees.passes(np.arange(4), np.full(4, np.nan)).tolist() == [bool(tracks)] * 4
+    assert trees.passes(np.arange(4), np.zeros(4)).tolist() == [True, False, True, False]
+
+
+def test_a_number_on_a_threshold_stands_on_the_side_of_its_comparison():
+    """Below a threshold are those that `<=` or `>` takes in, or leaves out, with it."""
+
+    class Numbers:
+        inputs = {"numbers": np.zeros((1, 1))}  # noqa: RUF012 - what the search reads
+
+        def run(self, rows, numbers):
+            return [numbers]
+
+    search = Search(Numbers(), [Comparison(0, 0, 0.5, mode, 0) for mode in MODES], np.zeros(4, int))
+    assert search.sides(np.full(4, 0.5)).tolist() == [True, False, False, True]
+    assert search.sides(np.full(4, math.nextafter(0.5, 0))).all()

@@ -20,9 +20,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mlpack.exporters.sklearn import SklearnExporter
-from mlpack.proof.prove import prove
-from mlpack.proof.rows import batches, neighbours
+from mlpack.proof.original import Outcomes
+from mlpack.proof.prove import SINGLY, compare, prove
+from mlpack.proof.rows import Batch, batches, neighbours
 from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.predictions import Predictions, Refusal
 from mlpack.runtime.session import Session
 from mlpack.training.observe import observe, real_rows
 
@@ -208,3 +210,36 @@ def test_neighbours_stand_on_both_sides(value):
     assert around[0] == value
     assert math.nextafter(value, math.inf) in around
     assert math.nextafter(value, -math.inf) in around
+
+
+class RefusesAlone:
+    """An engine that answers batches as another does, and refuses every row that comes alone."""
+
+    blocking = False
+
+    def __init__(self, engine):
+        self.many = engine.many
+
+    def one(self, values):
+        return Predictions(1, refusals=(Refusal(0, None, "", ""),))
+
+
+def test_a_row_that_is_refused_only_when_it_comes_alone_is_caught():
+    signature = observe(FRAME, LINEAR, target="species", source="train")
+    exported = SklearnExporter().export(LINEAR, signature)
+    engine = RefusesAlone(OnnxEngine(exported.model, exported.encoding, signature))
+    known = real_rows(FRAME.dropna())[:60]
+    rows = [Batch("known", tuple(known))]
+    report, _ = prove(LINEAR, Session(signature, engine), signature, exported, rows)
+    assert report.checks[0].outcomes_wrong == SINGLY
+
+
+@pytest.mark.parametrize("refused", ["original", "served"])
+def test_a_refusal_of_one_side_only_is_wrong(refused):
+    signature = observe(FRAME, LINEAR, target="species", source="train")
+    answers = Outcomes(np.array([False]), np.array([0]), np.array([[1.0, 0.0, 0.0]]))
+    sides = dict.fromkeys(("original", "served"), answers)
+    sides[refused] = replace(answers, refused=np.array([True]))
+    batch = Batch("one", (real_rows(FRAME)[0],))
+    check, worst = compare(batch, sides["original"], sides["served"], signature, 1e-6)
+    assert (check.outcomes_wrong, check.refused, len(worst)) == (1, 0, 1)

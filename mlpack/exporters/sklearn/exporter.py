@@ -11,11 +11,13 @@ import onnx
 from sklearn.base import BaseEstimator
 
 from mlpack.export import Exported, Step
-from mlpack.exporters.sklearn.converters.functions import own_transformer, traced
+from mlpack.exporters.sklearn.converters.functions import HOOK, own_transformer, traced
+from mlpack.exporters.sklearn.converters.own_models import has_hook, own_model
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
 from mlpack.exporters.sklearn.holders import held
 from mlpack.exporters.sklearn.parts import pickled, through
+from mlpack.exporters.sklearn.probes import Noted
 from mlpack.exporters.sklearn.rounding import round_inputs
 from mlpack.exporters.sklearn.sparse import SparseGraph
 from mlpack.exporters.sklearn.steps import LIBRARIES, Outputs, describe, join, name_of
@@ -27,16 +29,20 @@ from mlpack.runtime.contract import Category, Encoding, Signature
 CELLS, FEWEST = 2**22, 2**9
 """So many numbers of a batch are held at once, and a row counts as so many at least."""
 
+WHOLE = frozenset({"IterativeImputer"})
+"""Steps that are told as one: the models inside are asked in rounds, each for some rows only."""
+
 KNOWN = LIBRARIES | {"sklearn", "imblearn"}
 """What is nobody's own code."""
 
 
 @dataclass
 class _Walker:
-    """Finds each step's converter, and remembers what became of each step."""
+    """Finds each step's converter, and remembers what became of each step, and what it made."""
 
     steps: list[Step] = field(default_factory=list)
     hybrid: bool = False
+    noted: Noted | None = None
 
     def transform(
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
@@ -44,12 +50,14 @@ class _Walker:
         converter = TRANSFORMERS.get(name_of(step) or "")
         if converter is None and _is_library(step):
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
-        before = len(self.steps)
+        before, refusals = len(self.steps), len(context.refusals)
         if converter is None:
             made = own_transformer(path, step, features, context)
         else:
             made = converter(path, step, features, context, self)
-        self._note(path, step, before)
+        told = self._note(path, step, before)
+        if told is not None and self.noted is not None:
+            self.noted.transformer(told, step, made, context.refusals[refusals:])
         return held(step, stored(step, features, made))
 
     def through(
@@ -70,20 +78,29 @@ class _Walker:
         self, path: str, step: Any, features: tuple[Feature, ...], context: Context
     ) -> Outputs:
         converter = MODELS.get(name_of(step) or "")
-        if converter is None:
+        if converter is None and (_is_library(step) or not has_hook(step)):
             raise NotExportableError(join(path, describe(step)), self._unknown(step))
-        before = len(self.steps)
-        outputs = converter(path, step, features, context, self)
-        self._note(path, step, before)
+        before, refusals = len(self.steps), len(context.refusals)
+        if converter is None:
+            outputs = own_model(path, step, features, context)
+        else:
+            outputs = converter(path, step, features, context, self)
+        told = self._note(path, step, before)
+        if told is not None and self.noted is not None:
+            self.noted.model(told, step, outputs, context.refusals[refusals:])
         return outputs
 
-    def _note(self, path: str, step: Any, before: int) -> None:
-        """A step that holds others is told by them."""
-        if len(self.steps) == before:
-            how = "skl2onnx" if name_of(step) in STOCK else "mlpack"
-            if traced(step):
-                how = "traced"
-            self.steps.append(Step(path=join(path, describe(step)), form="graph", how=how))
+    def _note(self, path: str, step: Any, before: int) -> Step | None:
+        """The step's entry; None for one that holds others, which is told by them."""
+        if name_of(step) in WHOLE:
+            del self.steps[before:]
+        if len(self.steps) > before:
+            return None
+        how = "skl2onnx" if name_of(step) in STOCK else "mlpack"
+        if traced(step):
+            how = "traced"
+        self.steps.append(Step(path=join(path, describe(step)), form="graph", how=how))
+        return self.steps[-1]
 
     @staticmethod
     def _unknown(step: Any) -> str:
@@ -91,7 +108,7 @@ class _Walker:
             return f"{type(step).__name__} has no exact graph yet"
         return (
             f"{type(step).__name__} is a model of your own ({type(step).__module__}): it can only "
-            "run as Python; models of scikit-learn would be exportable"
+            f"run as Python; with {HOOK}, or as a model of scikit-learn, it would be exportable"
         )
 
 
@@ -121,7 +138,8 @@ class SklearnExporter:
         except NotExportableError as error:
             error.steps = tuple(learning.steps)
             raise
-        walker = _Walker(hybrid=hybrid)
+        noted = Noted()
+        walker = _Walker(hybrid=hybrid, noted=noted)
         context = Context(
             signature=signature,
             vocabulary=_typed(first.vocabulary),
@@ -131,16 +149,15 @@ class SklearnExporter:
         context.declare_inputs()
         model = context.graph.build(_outputs(outputs, signature, context))
         round_inputs(model, context.numbers, signature)
-        inputs = {value.name for value in model.graph.input}
+        encoding = _fed(context.encoding(), {value.name for value in model.graph.input})
         return Exported(
             form="hybrid" if context.parts else "onnx",
             model=model.SerializeToString(deterministic=True),
-            encoding=msgspec.structs.replace(
-                _fed(context.encoding(), inputs), at_once=_at_once(context.graph, model)
-            ),
+            encoding=msgspec.structs.replace(encoding, at_once=_at_once(context.graph, model)),
             steps=tuple(walker.steps),
             parts=pickled(context.parts) if context.parts else b"",
             reason="; ".join(kept.reason for kept in context.parts) or None,
+            probes=noted.probes(walker.steps, outputs, context.graph, model, encoding),
         )
 
 

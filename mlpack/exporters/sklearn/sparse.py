@@ -101,6 +101,10 @@ class SparseGraph(Graph):
             what=what,
         )
 
+    def behind(self, a: str) -> Sparse | None:
+        """The entries that a matrix was made of; None where it was made otherwise."""
+        return self._entries.get(a)
+
     def full(self, sparse: Sparse) -> str:
         """The matrix of these entries: float64 [rows, width]."""
         column = self.reshape(sparse.column, [-1, 1])
@@ -227,11 +231,11 @@ class SparseGraph(Graph):
             self._cells[total] = ENTRIES * outputs
         return total
 
-    def not_finite(self, a: str, *, allow_nan: bool = False) -> str:
+    def not_finite(self, a: str, *, allow_nan: bool = False, width: int | None = None) -> str:
         """Whether a row has an infinity, or a NaN unless allowed; see `Graph.not_finite`."""
         parts = self._parts(a)
         if parts is None:
-            return super().not_finite(a, allow_nan=allow_nan)
+            return super().not_finite(a, allow_nan=allow_nan, width=width)
         found: list[str] = []
         dense = [name for name, _ in parts if name not in self._entries]
         if dense:
@@ -253,8 +257,12 @@ class SparseGraph(Graph):
             total = self.node("Or", [total, each])
         return total
 
+    def hold(self, name: str, cells: int) -> None:
+        """What makes this tensor holds about so many numbers a row at once."""
+        self._cells[name] = cells
+
     def cells(self, model: onnx.ModelProto) -> int:
-        """How many numbers a row the finished model holds at once because of texts, about."""
+        """How many numbers a row the finished model holds at once where that is many, about."""
         made = (name for node in model.graph.node for name in node.output)
         return max((self._cells.get(name, 0) for name in made), default=0)
 
