@@ -21,7 +21,9 @@ from environments import missing
 ROOT = Path(__file__).resolve().parent.parent
 
 
-ENGINE = frozenset({"test_bases", "test_image_in_registry", "test_readme", "test_stories"})
+ENGINE = frozenset(
+    {"test_bases", "test_image_in_registry", "test_protocols", "test_readme", "test_stories"}
+)
 """What loads and removes images: one after the other, since they share the engine."""
 
 

@@ -189,6 +189,8 @@ def _execution(below: Execution, python: str, package: str, labels: dict[str, st
     ours = {
         # The container's own network; whatever command it is started with (`serve` is SageMaker's).
         "MLPACK_HOST": "0.0.0.0",  # noqa: S104
+        # On a laptop one process is enough; a container is given CPUs so that they are used.
+        "MLPACK_WORKERS": "auto",
         "PYTHONPATH": f"/{LIBRARY}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

@@ -13,24 +13,26 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from . import bodies
+from . import bodies, machine
 from .bodies import CLOSE, GoneError, Receive
 from .keys import Keys
 from .line import BusyError, Line
 from .logs import AccessLog
 from .metrics import Metrics
 from .model import Model
+from .page_paths import OPEN, PAGES
 from .predicting import Answer, Predictor
 from .problems import CONTENT_TYPE as PROBLEM
 from .problems import ProblemError
-from .protocols import own
+from .protocols import inference, own, sagemaker, v1
 from .routes import Exchange, Headers, Reply, Route
 from .settings import Settings
+from .snapshot import Snapshot
 
 Send = Callable[[dict[str, Any]], Any]
 Scope = dict[str, Any]
@@ -38,7 +40,6 @@ Scope = dict[str, Any]
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 _INLINE = 65_536
 """Bodies up to so many bytes are answered on the event loop; a thread would cost more."""
-_PAGES = frozenset(("/", "/docs", "/openapi.json"))
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,6 @@ class App:
         model: a warm model.
         settings: limits and keys.
         log: notes every request; None for no access log.
-        draining: whether the server is about to stop, which ``/readyz`` tells.
 
     Raises:
         SettingsError: the file of API keys cannot be read.
@@ -61,24 +61,25 @@ class App:
         model: Model,
         settings: Settings,
         log: AccessLog | None = None,
-        draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model = model
-        self.metrics = Metrics(len(model.signature.columns))
         self._settings = settings
         self._log = log
-        self._draining = draining
+        self._closing: tuple[tuple[bytes, bytes], ...] = ()
         self._keys = Keys(settings.keys, settings.keys_file, time.monotonic)
         self._predictor = Predictor(model, settings)
-        self._known = frozenset(column.name for column in model.signature.columns)
+        self.metrics = Metrics(model.signature, self._predictor.counter)
+        self.collect: Callable[[], Awaitable[Snapshot]] = self._alone
         self._blocking = model.session.engine.blocking
         self._line = Line(
             model.session.engine,
             # A fitted pipeline may not be safe in two threads at once; a graph is.
-            threads=1 if self._blocking else len(_cpus()),
+            threads=1 if self._blocking else settings.threads or machine.read().whole,
             wait_seconds=settings.wait_seconds,
             most=settings.max_batch,
+            told=self.metrics.batch,
         )
+        self.metrics.waiting = self._line.__len__
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
         self._ready = Reply(
@@ -86,14 +87,31 @@ class App:
         )
         self._routes = self._all_routes()
         self._pages: Any = None
-        self._registry: Any = None
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Where something is answered here; the paths of pages are not among them."""
+        return frozenset(self._routes)
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Where predictions are asked for."""
+        return frozenset(path for path, route in self._routes.items() if route.open is not None)
+
+    def drain(self) -> None:
+        """Say that the server is about to stop: on ``/readyz``, and by closing connections."""
+        self._closing = (CLOSE,)
 
     def _all_routes(self) -> dict[str, Route]:
         """Everything that is answered here, by path."""
-        formats = own.Formats(self.model, self._settings.max_rows)
+        model, settings, ready = self.model, self._settings, self._readiness
+        formats = own.Formats(model, settings.max_rows)
         alive = Reply(b'{"status":"alive"}')
         return {
             **own.routes(formats),
+            **inference.routes(model, ready),
+            **sagemaker.routes(model, formats, ready),
+            **v1.routes(model, settings, ready),
             "/livez": Route(method="GET", tell=lambda: alive, guarded=False),
             "/readyz": Route(method="GET", tell=self._readiness, guarded=False),
             "/metrics": Route(method="GET", tell=self._exposition),
@@ -114,7 +132,7 @@ class App:
         self.metrics.active += 1
         rows = 0
         try:
-            if route is None and path in _PAGES:
+            if route is None and path in PAGES:
                 status = await self._page(scope, headers, receive, send, given)
             else:
                 reply, rows = await self._reply(route, scope, headers, receive, given)
@@ -128,6 +146,7 @@ class App:
                             (b"content-length", b"%d" % len(reply.body)),
                             (b"x-request-id", given),
                             *reply.headers,
+                            *self._closing,
                         ],
                     }
                 )
@@ -137,10 +156,11 @@ class App:
         finally:
             self.metrics.active -= 1
         seconds = time.perf_counter() - start
-        told = path if route is not None or path in _PAGES else "other"
+        told = path if route is not None or path in PAGES else "other"
         self.metrics.request(told, status, seconds)
         if self._log is not None:
-            self._log.add(given.decode(), scope["method"], path, status, seconds, rows)
+            caller = headers.get(b"traceparent")
+            self._log.add(given.decode(), scope["method"], path, status, seconds, rows, caller)
 
     async def _reply(
         self,
@@ -165,19 +185,18 @@ class App:
                 answer = await self._predict(route.open(headers), headers, receive)
                 return answer.reply, answer.rows
             if route.tell is not None:
-                return route.tell(), 0
+                told = route.tell()
+                return (told if isinstance(told, Reply) else await told), 0
             raise TypeError("a route either opens or tells")
         except ProblemError as problem:
-            known = self._known
-            self.metrics.refuse(
-                error.column if error.column in known else None for error in problem.errors
-            )
+            self.metrics.refuse(problem.kind, (error.column for error in problem.errors))
             return _refusal(problem, route, request_id), 0
         except GoneError:
             raise
         except Exception:  # the boundary: a client gets an id, the log the traceback
             logger.exception("request failed", extra={"request_id": request_id.decode()})
             failed = ProblemError(500, "internal-error", "the server failed to answer")
+            self.metrics.refuse(failed.kind)
             return _refusal(failed, route, request_id), 0
 
     async def _predict(self, exchange: Exchange, headers: Headers, receive: Receive) -> Answer:
@@ -193,8 +212,7 @@ class App:
         else:
             answer = self._predictor.answer(exchange, body)
         self.metrics.rows += answer.rows
-        if answer.outside:
-            self.metrics.drift(answer.outside)
+        self.metrics.watch.note(answer.seen)
         return answer
 
     async def _in_line(self, exchange: Exchange, body: bytes, receive: Receive) -> Answer:
@@ -202,7 +220,7 @@ class App:
         predictor = self._predictor
         try:
             if len(body) > _INLINE:
-                large = self._line.work(lambda: predictor.answer(exchange, body))
+                large = self._line.work(lambda: predictor.large(exchange, body))
                 answer: Answer = await self._turn(large, receive)
                 return answer
             rows = predictor.read(exchange, body)
@@ -243,16 +261,27 @@ class App:
             )
 
     def _readiness(self) -> Reply:
-        if self._draining():
+        if self._closing:
             raise ProblemError(503, "draining", "the server is about to stop")
         return self._ready
 
-    def _exposition(self) -> Reply:
+    async def _alone(self) -> Snapshot:
+        return self.metrics.snapshot()
+
+    async def _exposition(self) -> Reply:
+        try:
+            snapshot = await self.collect()
+        except TimeoutError:
+            raise _busy("not every worker tells its figures") from None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._as_text, snapshot)
+
+    def _as_text(self, snapshot: Snapshot) -> Reply:
+        """In a thread: with many columns it takes milliseconds, and the first time an import."""
         exposition = importlib.import_module(".exposition", __package__)
-        if self._registry is None:
-            model = self.model
-            self._registry = exposition.registry(self.metrics, model.manifest, model.signature)
-        return Reply(exposition.text(self._registry), exposition.CONTENT_TYPE)
+        model = self.model
+        text = exposition.text(snapshot, model.manifest, model.signature)
+        return Reply(text, exposition.CONTENT_TYPE)
 
     async def _page(
         self,
@@ -273,7 +302,8 @@ class App:
             await send(message)
 
         try:
-            self._authorize(headers)
+            if scope["path"] not in OPEN:
+                self._authorize(headers)
         except ProblemError as problem:
             body = problem.body(request_id.decode())
             kind = (b"content-type", PROBLEM)
@@ -301,11 +331,6 @@ def _refusal(problem: ProblemError, route: Route | None, request_id: bytes) -> R
 
 def _busy(detail: str) -> ProblemError:
     return ProblemError(503, "busy", detail, headers=((b"retry-after", b"1"), CLOSE))
-
-
-def _cpus() -> range:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return range(len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 async def _other(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""``python -m churn``: serve, predict, health, info. What an artifact does by itself."""
+"""``python -m churn``: serve, predict, replay, health, info. What an artifact does by itself."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="answer over HTTP until told to stop")
     serve.add_argument("--host", help="the address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="the port (default 8080, 0 for any free one)")
-    serve.add_argument("--workers", type=_count, help="processes (default 1)")
+    serve.add_argument("--workers", type=_count, help="processes (default 1), or auto")
     serve.set_defaults(run=_serve)
 
     predict = commands.add_parser("predict", help="add predictions to a CSV or JSON lines file")
@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         "--skip-bad", action="store_true", help="leave the predictions of refused rows empty"
     )
     predict.set_defaults(run=_predict)
+
+    replay = commands.add_parser("replay", help="ask sampled requests again, compare the answers")
+    replay.add_argument("source", type=Path, metavar="FILE", help="what MLPACK_SAMPLE_FILE named")
+    replay.add_argument("--request-id", metavar="ID", help="only the requests with this id")
+    replay.add_argument("--url", help="ask this server (default: the model, in this process)")
+    replay.set_defaults(run=_replay)
 
     health = commands.add_parser("health", help="ask the server on this machine if it is ready")
     health.add_argument("--port", type=int, help="the port (default as for serve)")
@@ -72,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
+    """How many; 0 for ``auto``."""
+    if text == "auto":
+        return 0
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
@@ -89,10 +98,20 @@ def _fail(error: Exception | str, code: int) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    settings = from_environment(
-        os.environ, host=options.host, port=options.port, workers=options.workers
-    )
-    code: int = _load("server").serve(settings)
+    try:
+        settings = from_environment(
+            os.environ, host=options.host, port=options.port, workers=options.workers
+        )
+        # Before numpy is loaded, whose libraries count the host's cores.
+        machine = _load("machine")
+        machine.limit_threads(os.environ, settings.workers, machine.read())
+        code: int = _load("server").serve(settings)
+    except (ContractError, ModelError, SettingsError, FileError, ServerError) as error:
+        if sys.stderr.isatty():
+            raise
+        # Whoever collects the log reads a line for a machine; a person at a terminal does not.
+        _load("logs").fatal(str(error))
+        return 4 if isinstance(error, ServerError) else 3
     return code
 
 
@@ -104,6 +123,23 @@ def _predict(options: argparse.Namespace) -> int:
     if bad:
         sys.stderr.write(f"{bad} rows were refused: their predictions are empty\n")
     return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    replay = _load("replay")
+    settings = from_environment(os.environ)
+    if options.url is None:
+        model = _load("model").Model()
+        ask = replay.in_process(model, settings)
+        sha256 = model.manifest.model.sha256
+        asked = f"{model.name} {model.version} ({sha256[:12]})"
+    else:
+        key = settings.keys[0] if settings.keys else None
+        ask, sha256, asked = replay.at_url(options.url, key), None, ""
+    outcome = replay.replay(options.source, ask, sha256=sha256, request_id=options.request_id)
+    for line in replay.lines(outcome, asked):
+        sys.stdout.write(line + "\n")
+    return 1 if outcome.differences else 0
 
 
 def _progress() -> Callable[[int], None]:

@@ -84,6 +84,22 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 1
 
 
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """How the predictions for many rows were spread: shares of bins, no row.
+
+    Attributes:
+        shares: the share of the rows in each bin, 0 to 1. Where there are labels a bin is a label,
+            in the signature's order; else the bins are those that `edges` part.
+        edges: of a regression: the bounds between the bins, ascending; each is the last value of
+            its bin. There is one bin more than edges.
+        rows: how many rows it was learned from.
+    """
+
+    shares: tuple[float, ...]
+    edges: tuple[float, ...] = ()
+    rows: int
+
+
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """What the pipeline learned: columns in order, task, labels, outputs. Inferred, not demanded.
 
@@ -97,6 +113,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         target: the name of the column that it predicts, if it is known.
         source: where this was learned from.
         rows: how many rows it was learned from.
+        predictions: how training's predictions for its held-out rows were spread; None if it is
+            not known, as of bundles made before it was recorded.
     """
 
     format: int = FORMAT
@@ -108,6 +126,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     source: Literal["train", "sample", "estimator"] = "train"
     rows: int = 0
+    predictions: Distribution | None = None
 
     def has(self, output: str) -> bool:
         """Whether the model answers `output`."""

@@ -21,6 +21,8 @@ Inputs = dict[str, np.ndarray]
 
 ONE = np.array([1], dtype=np.int64)
 
+BLOCK = 4096
+
 
 class Lookup(dict[Any, int]):
     """From a value to its code; any other value has the code ``len(categories)``."""
@@ -109,10 +111,7 @@ class Encoder:
         inputs: Inputs = {}
         refusals: list[Refusal] = []
         if self._numbers:
-            numbers = np.empty((rows, len(self._numbers)), dtype=np.float64)
-            for place, index in enumerate(self._numbers):
-                numbers[:, place] = _floats(columns[index])
-            inputs["numbers"] = numbers
+            inputs["numbers"] = _beside([_floats(columns[index]) for index in self._numbers], rows)
         if self._codes:
             codes = np.empty((rows, len(self._codes)), dtype=np.int64)
             for place, coded in enumerate(self._codes):
@@ -142,6 +141,17 @@ def _entries(found: Sequence[dict[int, int]]) -> np.ndarray:
     entries[:, 1] = np.fromiter(chain.from_iterable(found), np.int64, len(entries))
     entries[:, 2] = np.fromiter(counts, np.int64, len(entries))
     return entries
+
+
+def _beside(columns: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Columns side by side: float64 [rows, columns]."""
+    made = np.empty((rows, len(columns)), dtype=np.float64)
+    # Some rows at a time: what is written column by column then stays in the cache.
+    for start in range(0, rows, BLOCK):
+        stop = start + BLOCK
+        for place, column in enumerate(columns):
+            made[start:stop, place] = column[start:stop]
+    return made
 
 
 def _floats(values: Values) -> np.ndarray:

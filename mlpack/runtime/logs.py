@@ -11,11 +11,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from .traceparent import caller
+
 _FLUSH_SECONDS = 0.1
 _MOST_LINES = 500
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     time: str
     level: str
     event: str
@@ -25,6 +27,8 @@ class _Line(msgspec.Struct, frozen=True):
     status: int
     ms: float
     rows: int
+    trace_id: str | None = None
+    span_id: str | None = None
 
 
 def stamp(seconds: float) -> str:
@@ -60,9 +64,16 @@ class AccessLog:
         self._prefix = ""
 
     def add(
-        self, request_id: str, method: str, path: str, status: int, seconds: float, rows: int
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        rows: int,
+        traceparent: bytes | None = None,
     ) -> None:
-        """Note one request."""
+        """Note one request, and the span of its caller if a header names one."""
         now = self._clock()
         second = int(now)
         if second != self._second:
@@ -73,11 +84,12 @@ class AccessLog:
         when = f"{self._prefix}{int((now - second) * 1000):03d}Z"
         level = "error" if status >= 500 else "info"
         ms = round(seconds * 1000, 3)
-        self._lines.append(
-            self._encode(
-                _Line(when, level, "request", request_id, method, path[:200], status, ms, rows)
-            )
-        )
+        path = path[:200]
+        line = _Line(when, level, "request", request_id, method, path, status, ms, rows)
+        if traceparent is not None and (known := caller(traceparent)) is not None:
+            trace_id, span_id = known
+            line = msgspec.structs.replace(line, trace_id=trace_id, span_id=span_id)
+        self._lines.append(self._encode(line))
         if len(self._lines) >= _MOST_LINES:
             self.flush()
 
@@ -114,6 +126,12 @@ def configure() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def fatal(message: str) -> None:
+    """Log why this process ends before it served."""
+    record = logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": message})
+    sys.stderr.write(JsonFormatter().format(record) + "\n")
 
 
 def to_stderr(data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,18 @@ from .faults import InvalidInputError, ModelError
 from .predictions import Answers, Predictions
 from .session import Session
 from .validate import Validator
-from .values import Clean
+from .values import Clean, plain
 
 __all__ = ["InvalidInputError", "Model", "ModelError"]
 
 # Loaded by name, so that a graph never loads pandas and a pickle never loads ONNX Runtime.
 _ENGINES = {"onnx": ".onnx_session", "hybrid": ".hybrid_session", "python": ".python_session"}
+
+
+_PLAIN = frozenset((int, float, str, bool, type(None)))
+
+EXACT = 2.0**53
+"""Below it a float holds every whole number."""
 
 
 class Model:
@@ -169,6 +175,8 @@ class Model:
             if not data:
                 return self.session.engine.many([[] for _ in self.signature.columns], 0)
             clean = self.validator.rows(data)
+        elif (row := _only_row(data)) is not None:
+            clean = self.validator.one(row)
         else:
             clean = self.validator.columns(_columns(data))
         if not isinstance(clean, tuple) and clean.refusals:
@@ -186,13 +194,37 @@ def bundled() -> Path:
 
 def _is_row(data: object) -> bool:
     """Whether `data` is one row: a mapping to plain values, and not to columns."""
-    return isinstance(data, Mapping) and not any(map(_is_column, data.values()))
+    if not isinstance(data, Mapping):
+        return False
+    values = data.values()
+    return _PLAIN.issuperset(map(type, values)) or not any(map(_is_column, values))
 
 
 def _is_column(value: object) -> bool:
     if isinstance(value, (str, bytes, np.generic)):
         return False
     return hasattr(value, "__len__")
+
+
+def _only_row(data: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """The row of a data frame of pandas that has one, read at once: many times faster.
+
+    None for any other table, and where columns share a name or a whole number may have been
+    rounded, because pandas made one array of whole numbers and fractions.
+    """
+    if not hasattr(data, "iloc") or len(data) != 1 or getattr(data, "ndim", 0) != 2:
+        return None
+    values = data.iloc[0]
+    cells = map(plain, values.tolist())
+    row = dict(zip(map(str, data.columns), cells, strict=True))
+    if len(row) != len(values) or (values.dtype != object and not _exact(row.values())):
+        return None
+    return row
+
+
+def _exact(values: Iterable[Any]) -> bool:
+    """Whether numbers are as they were before somebody made floats of them."""
+    return all(type(value) is not float or abs(value) < EXACT for value in values)
 
 
 def _columns(data: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any library's table

@@ -10,6 +10,7 @@ import math
 import re
 from typing import Any
 
+from . import openapi_problems, openapi_protocols
 from .contract import Category, Column, Constraint, Schema, Signature
 from .moments import expected
 from .predictions import label_key
@@ -21,16 +22,6 @@ _KINDS = {
     "regression": "Regression",
     "outliers": "Detection of outliers",
     "clusters": "Clustering",
-}
-_PROBLEMS = {
-    "400": "The body is not what its content type says.",
-    "401": "An API key is needed.",
-    "408": "The body did not arrive in time.",
-    "413": "The body is too large, or has too many rows.",
-    "415": "The content type is not supported.",
-    "422": "Some values cannot be accepted: each is named.",
-    "500": "The server failed; its log tells why, under the request id.",
-    "503": "The server is busy; try again after the time that Retry-After says.",
 }
 
 
@@ -55,11 +46,15 @@ def document(name: str, version: str, signature: Signature, schema: Schema) -> d
             "/livez": {"get": _probe("live", "The process answers.")},
             "/readyz": {"get": _probe("ready", "The model is loaded, verified and warm.")},
             "/metrics": {"get": _metrics()},
+            **openapi_protocols.paths(name, version, example(signature, schema), signature),
         },
         # Keys are optional: the server may have been started without any.
         "security": [{}, {"bearer": []}, {"key": []}],
         "components": {
-            "schemas": _schemas(signature, schema),
+            "schemas": {
+                **_schemas(signature, schema),
+                **openapi_protocols.schemas(name, version, signature),
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -139,7 +134,7 @@ def _schemas(signature: Signature, schema: Schema) -> dict[str, Any]:
             },
             "required": ["predictions", "model"],
         },
-        "Problem": _problem(),
+        "Problem": openapi_problems.schema(),
     }
 
 
@@ -259,56 +254,18 @@ def _prediction(signature: Signature) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def _problem() -> dict[str, Any]:
-    text = {"type": "string"}
-    error = {
-        "type": "object",
-        "properties": {
-            "row": {"type": "integer", "description": "its place in the request, from 0"},
-            "column": {"type": ["string", "null"]},
-            "expected": text,
-            "got": text,
-        },
-        "required": ["row", "column", "expected", "got"],
-    }
-    return {
-        "type": "object",
-        "description": "RFC 9457",
-        "properties": {
-            "type": text,
-            "title": text,
-            "status": {"type": "integer"},
-            "detail": text,
-            "request_id": text,
-            "errors": {"type": "array", "items": error, "maxItems": 100},
-        },
-        "required": ["type", "title", "status", "detail", "request_id"],
-    }
-
-
 def _predict(signature: Signature, schema: Schema) -> dict[str, Any]:
     row = example(signature, schema)
-    header = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     text = {"schema": {"type": "string"}}
-    responses: dict[str, Any] = {
-        "200": {
-            "description": "One prediction per row, in order.",
-            "headers": header,
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/Predictions"}},
-                "text/csv": text,
-                "application/x-ndjson": text,
-            },
-        }
+    others = {
+        "text/csv": text,
+        "application/x-ndjson": text,
+        "application/vnd.apache.arrow.stream": {},
     }
-    for status, description in _PROBLEMS.items():
-        responses[status] = {
-            "description": description,
-            "headers": header,
-            "content": {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-            },
-        }
+    predictions = {"schema": {"$ref": "#/components/schemas/Predictions"}}
+    responses = openapi_problems.responses(
+        "One prediction per row, in order.", {"application/json": predictions, **others}
+    )
     return {
         "operationId": "predict",
         "summary": "Predict one row, or the rows in `instances`.",
@@ -328,8 +285,7 @@ def _predict(signature: Signature, schema: Schema) -> dict[str, Any]:
                         "several rows": {"value": {"instances": [row, row]}},
                     },
                 },
-                "text/csv": text,
-                "application/x-ndjson": text,
+                **others,
             },
         },
         "responses": responses,
@@ -367,6 +323,6 @@ def _metrics() -> dict[str, Any]:
                 "description": "The text exposition format.",
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
-            "401": {"description": _PROBLEMS["401"]},
+            "401": openapi_problems.problem("401"),
         },
     }

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from .drift import Drift
 from .model import Model
 from .predictions import Predictions
 from .problems import ProblemError, invalid
@@ -14,6 +13,7 @@ from .routes import Exchange, Reply
 from .settings import Settings
 from .validate import MalformedError
 from .values import Clean
+from .watch import Counter, Seen
 
 Rows = tuple[Any, ...] | Clean
 """A tuple of clean values for one row, else clean columns."""
@@ -25,12 +25,12 @@ class Answer(msgspec.Struct, frozen=True):
     Attributes:
         reply: what is sent.
         rows: how many rows were answered.
-        outside: the columns' places and how many of their values training never saw.
+        seen: the row and its prediction, or what many look like.
     """
 
     reply: Reply
     rows: int
-    outside: list[tuple[int, int]]
+    seen: Seen
 
 
 class Predictor:
@@ -39,12 +39,15 @@ class Predictor:
     Args:
         model: answers.
         settings: sets the limit on rows.
+
+    Attributes:
+        counter: looks at what is answered.
     """
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self._model = model
         self._one = model.session.engine.one
-        self._drift = Drift(model.signature)
+        self.counter = Counter(model.signature)
         self._max_rows = settings.max_rows
 
     def answer(self, exchange: Exchange, body: bytes) -> Answer:
@@ -59,6 +62,17 @@ class Predictor:
         """
         rows = self.read(exchange, body)
         return self.write(exchange, rows, self.predict(rows))
+
+    def large(self, exchange: Exchange, body: bytes) -> Answer:
+        """Answer a request with a large body, of which nothing is kept, not even for a moment.
+
+        Raises:
+            ProblemError: 400, 413 or 422.
+        """
+        answer = self.answer(exchange, body)
+        if isinstance(answer.seen, tuple):
+            return msgspec.structs.replace(answer, seen=self.counter.rows([answer.seen]))
+        return answer
 
     def read(self, exchange: Exchange, body: bytes) -> Rows:
         """The rows of a request.
@@ -91,5 +105,6 @@ class Predictor:
         if predictions.refusals:
             raise invalid(predictions.refusals)
         if isinstance(rows, tuple):
-            return Answer(exchange.write(predictions), 1, self._drift.one(rows))
-        return Answer(exchange.write(predictions), rows.rows, self._drift.many(rows.columns))
+            return Answer(exchange.write(predictions), 1, (rows, predictions))
+        seen = self.counter.columns(rows.columns, predictions)
+        return Answer(exchange.write(predictions), rows.rows, seen)

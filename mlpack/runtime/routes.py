@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -64,7 +64,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     open: Callable[[Headers], Exchange] | None = None
-    tell: Callable[[], Reply] | None = None
+    tell: Callable[[], Reply | Awaitable[Reply]] | None = None
     guarded: bool = True
     says_error: bool = False
 

@@ -7,13 +7,18 @@ An empty CSV cell is missing; so an empty string cannot be said in CSV. Booleans
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .contract import Signature
 from .predictions import Answers, Predictions, label_key
 from .validate import MalformedError
+from .values import Texts
 
+_EXACT = (((bool,), np.bool_), ((int,), np.int64), ((int, float), np.float64))
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -23,12 +28,24 @@ class Batch(NamedTuple):
     Attributes:
         start: the place of the first row in the file, from 0.
         cells: the rows as they stand there.
-        columns: raw values by column, for a validator or reader.
+        columns: raw values by column, for a validator or reader, which may change them.
     """
 
     start: int
     cells: list[list[str]]
-    columns: dict[str, list[Any]]
+    columns: dict[str, list[Any] | np.ndarray]
+
+
+class Coded(NamedTuple):
+    """Texts of which there are few different ones.
+
+    Attributes:
+        words: the different ones.
+        places: for each row, where its text stands among them.
+    """
+
+    words: Sequence[str]
+    places: np.ndarray
 
 
 class CsvReader:
@@ -90,14 +107,27 @@ class CsvReader:
             raise MalformedError(f"line {self._rows.line_num} is not CSV: {error}") from error
 
 
-def _column(values: Sequence[str], kind: str) -> list[Any]:
+def _column(values: Sequence[str], kind: str) -> list[Any] | np.ndarray:
     if kind in ("string", "date", "datetime"):
-        return [value or None for value in values]
+        return Texts([value or None for value in values])
     if kind == "boolean":
         return [_BOOLEANS.get(value.lower(), value or None) for value in values]
-    if kind == "integer":
-        return [_integer(value) for value in values]
-    return [_number(value) for value in values]
+    found = _numbers(values, kind)
+    if found is not None:
+        return found
+    return [_integer(value) if kind == "integer" else _number(value) for value in values]
+
+
+def _numbers(values: Sequence[str], kind: str) -> np.ndarray | None:
+    """All of a column at once, NaN where one is missing; None where cells need a closer look."""
+    if "_" in "".join(values):
+        return None  # Python takes it within a number, nobody else does
+    try:
+        if kind == "integer":
+            return np.array(list(map(int, values)), dtype=np.int64)
+        return np.array([float(value) if value else math.nan for value in values])
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string itself
@@ -110,6 +140,8 @@ def _number(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string 
 
 
 def _integer(value: str) -> Any:  # noqa: ANN401 - a number, None, or the string itself
+    if not value:
+        return None
     try:
         return value if "_" in value else int(value)
     except ValueError:
@@ -144,3 +176,23 @@ def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
         return
     for key, row in zip(keys, predictions.probabilities.tolist(), strict=True):
         yield [key, *row]
+
+
+def arrays(answers: Answers, predictions: Predictions) -> dict[str, np.ndarray | Coded]:
+    """The same columns as arrays of int64, float64 or booleans, or as texts."""
+    names = header(answers, predictions)
+    columns: list[np.ndarray | Coded] = []
+    if predictions.labels is not None:
+        columns.append(_labels(answers, predictions.labels))
+    for values in (predictions.values, predictions.probabilities):
+        if values is not None:
+            columns += list(np.asarray(values, dtype=np.float64).T)
+    return dict(zip(names, columns, strict=True))
+
+
+def _labels(answers: Answers, places: np.ndarray) -> np.ndarray | Coded:
+    for kinds, dtype in _EXACT:
+        if all(type(label) in kinds for label in answers.labels):
+            found: np.ndarray = np.array(answers.labels, dtype=dtype)[places]
+            return found
+    return Coded(answers.keys, places)

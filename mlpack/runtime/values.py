@@ -71,6 +71,10 @@ def expected(column: Column) -> str:
     return EXPECTED[column.type]
 
 
+class Texts(list[Any]):
+    """Strings that were decoded from UTF-8, and None: no further look is needed."""
+
+
 class Clean(msgspec.Struct, frozen=True):
     """Columns whose values have the signature's types, in the signature's order.
 
@@ -85,8 +89,17 @@ class Clean(msgspec.Struct, frozen=True):
     refusals: tuple[Refusal, ...] = ()
 
 
+_PLAIN = frozenset((int, str, bool, type(None)))
+"""What most values are; the others are looked at more closely."""
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - anything that a caller may pass
     """A value as plain Python; None if it is any of the ways to say missing."""
+    kind = type(value)
+    if kind is float:
+        return value if value == value else None
+    if kind in _PLAIN:
+        return value
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else value  # as an item, nanoseconds would be a number
     if isinstance(value, np.generic):
@@ -230,11 +243,17 @@ class Reader:
             if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
                 clean.append(self._array(column, values, refusals))
             else:
-                cells = [None] * count if values is None else list(values)
+                cells = [None] * count if values is None else values
+                if not isinstance(cells, Texts):
+                    cells = list(cells)
                 clean.append(self._cells(column, cells, refusals))
         return Clean(clean, count, _in_order(refusals))
 
     def _cells(self, column: Column, cells: list[Any], refusals: list[Refusal]) -> list[Any]:
+        if column.type == "string" and (
+            (column.nullable or None not in cells) if isinstance(cells, Texts) else _texts(cells)
+        ):
+            return cells
         read, edge = self._plans[column.name]
         finite = self._finite or column.finite
         for row, cell in enumerate(cells):
@@ -277,6 +296,11 @@ class Reader:
         return self._cells(column, values.tolist(), refusals)
 
 
+def _texts(cells: list[Any]) -> bool:
+    """Whether there are only strings that need no further look."""
+    return set(map(type, cells)) == {str} and all(map(str.isascii, cells))
+
+
 def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any library's column
     """A column of any library as an array or a list."""
     if isinstance(data, np.ndarray):
@@ -285,7 +309,12 @@ def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any libr
         if data.ndim == 2 and data.shape[1] == 1:
             return data[:, 0]
         raise ValueError(f"a column has one dimension, not the shape {data.shape}")
-    for method in ("to_pylist", "to_list", "tolist"):  # Arrow; pandas and polars; the array module
+    kind = getattr(data, "dtype", None)
+    if isinstance(kind, np.dtype) and kind.kind in "fiub" and hasattr(data, "to_numpy"):
+        array: np.ndarray = data.to_numpy()  # pandas, where it holds numpy's own numbers
+        return array
+    # pandas and polars; Arrow; the array module. A name that pandas does not know costs it long.
+    for method in ("to_list", "to_pylist", "tolist"):
         convert = getattr(data, method, None)
         if convert is not None:
             listed: list[Any] = convert()

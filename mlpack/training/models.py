@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from mlpack.errors import InputError
 from mlpack.exporters.onnx_model import OnnxModel
 from mlpack.inspection import pickles, tables
+from mlpack.inspection.models import AS_ONNX, FOREIGN
 from mlpack.project import Project
 from mlpack.training.described import recorded_signature
 from mlpack.training.usercode import importable, told
@@ -85,7 +86,9 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:
         raise InputError(
             f"a model in the format {path.suffix or 'without a suffix'} cannot be read yet",
             where=where,
-            hint="Save it with joblib.dump(pipeline, 'models/model.joblib').",
+            hint=f"Save it as ONNX: {AS_ONNX}"
+            if path.suffix in FOREIGN
+            else "Save it with joblib.dump(pipeline, 'models/model.joblib').",
         )
     try:
         with importable(project), warnings.catch_warnings():

@@ -19,7 +19,10 @@ from mlpack.files import read_text, sha256_file, write
 
 STATE = "build-state.json"
 
-PACKAGES = ("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "joblib")
+PACKAGES = (
+    *("scikit-learn", "numpy", "pandas", "onnx", "skl2onnx", "onnxruntime", "joblib"),
+    *("torch", "onnxscript"),
+)
 """What an export depends on beside the project's own files."""
 
 LEFT_OUT = frozenset({"dist", "build", "notebooks", "tests", "node_modules"})
@@ -82,8 +85,9 @@ def own_digest() -> str:
     """The digest of mlpack's own code: another version may export otherwise."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".py", ".html", ".css", ".js"):  # what ships has pages
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

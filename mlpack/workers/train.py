@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -22,6 +23,7 @@ from mlpack.proof.original import ask
 from mlpack.runtime import contract
 from mlpack.training.evaluate import classifies, measure, needs_target, split
 from mlpack.training.observe import observe, real_rows
+from mlpack.training.predicted import distribution
 from mlpack.training.reference import write_reference
 from mlpack.training.usercode import build_pipeline, importable, load_data, told
 from mlpack.workers import wire
@@ -52,6 +54,7 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
         metrics = measure(pipeline, parts.test, parts.test_target)
         signature = observe(parts.train, pipeline, target=name, source="train")
         outcomes = ask(pipeline, signature, real_rows(parts.test))
+    signature = msgspec.structs.replace(signature, predictions=distribution(outcomes, signature))
     progress("writing models/")
     models = project.models_dir
     with importable(project), staged(models / "model.joblib") as stage:

@@ -18,9 +18,18 @@ from runtime.bundles import blob
 from scipy import sparse
 
 from mlpack.runtime import contract
-from mlpack.runtime.contract import Column, Encoding, Manifest, Output, Part, Schema, Signature
+from mlpack.runtime.contract import (
+    Codes,
+    Column,
+    Encoding,
+    Manifest,
+    Output,
+    Part,
+    Schema,
+    Signature,
+)
 from mlpack.runtime.faults import InvalidInputError, ModelError
-from mlpack.runtime.hybrid_session import HybridEngine, answer, load_parts
+from mlpack.runtime.hybrid_session import HybridEncoder, HybridEngine, answer, load_parts
 from mlpack.runtime.model import Model
 from mlpack.runtime.session import Session
 
@@ -334,3 +343,12 @@ def test_the_parts_of_a_pickle():
     assert [type(step) for step in load_parts(pickled({"python_0": [Lengths()]}))["python_0"]] == [
         Lengths
     ]
+
+
+def test_a_row_that_the_encoding_refuses_is_not_refused_again_by_a_part():
+    codes = Codes(column="name", categories=("a",), refuse_unknown=True)
+    encoding = Encoding(numbers=("size",), codes=(codes,), parts=(PART,))
+    encoder = HybridEncoder(SIGNATURE, encoding, {"python_0": (Lengths(),)}, {"python_0"})
+    columns = [np.array([0.5, 0.5]), ["a", "bad"], np.array([1, 1])]
+    for refusals in (encoder.many(columns, 2)[1], encoder.one([0.5, "bad", 1])[1]):
+        assert [refusal.column for refusal in refusals] == ["name"]

@@ -25,7 +25,8 @@ class Doubles:
         return self.many([[value] for value in values], 1)
 
     def many(self, columns, rows):
-        self.may.acquire()
+        if not self.may.acquire(timeout=10):
+            raise TimeoutError
         self.asked.append(rows)
         numbers = np.array(columns[0], dtype=float)
         if (numbers == 13).any():
@@ -107,6 +108,26 @@ def test_nobody_joins_while_the_first_has_waited_too_long():
         await asyncio.gather(working, waiting, patient)
         engine.may.release()
         assert float((await line.row((5.0,))).values[0, 0]) == 10
+
+    asyncio.run(story())
+
+
+def test_nobody_joins_who_would_wait_too_long():
+    async def story():
+        engine, clock = Doubles(), Clock()
+        line = line_of(engine, clock, most=2)
+        first = line.row((1.0,))
+        clock.now = 0.4
+        engine.may.release()
+        await first
+        # Two at a time, each time 0.4 seconds: five that wait are more than a second of work.
+        working = line.row((1.0,))
+        waiting = [line.row((float(number),)) for number in range(5)]
+        with pytest.raises(BusyError):
+            line.row((9.0,))
+        engine.may.release(9)
+        await asyncio.gather(working, *waiting)
+        assert engine.asked == [1, 1, 2, 2, 1]
 
     asyncio.run(story())
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +14,7 @@ import bundles
 import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from servers import Server
 
 ROW = {"age": 42, "visits": 5, "plan": "pro", "vip": True, "note": "hi"}
 
@@ -27,57 +25,6 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("site")
     bundles.package(root, schema=bundles.SCHEMA)
     return root
-
-
-class Server:
-    """A server process; its log is collected."""
-
-    def __init__(self, root, *arguments, **environ) -> None:
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **environ}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "churn", "serve", "--port", "0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=env,
-            cwd=root,
-        )
-        self.lines: list[str] = []
-        self.ready = threading.Event()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        assert self.ready.wait(30), self.lines
-        found = re.search(r"http://[^ \"]+:(\d+)", "\n".join(self.lines))
-        assert found, self.lines
-        self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-        for _ in range(200):
-            try:
-                httpx.get(self.url + "/readyz", timeout=5)
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
-
-    def _read(self) -> None:
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip("\n"))
-            if "serving churn" in line:
-                self.ready.set()
-        self.ready.set()
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        code = self.process.wait(20)
-        self.reader.join(5)
-        return code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +47,8 @@ def test_probes_metrics_and_documents(server):
     assert httpx.get(server.url + "/readyz").json()["version"] == "1.2.0"
     OpenAPIV31SpecValidator(httpx.get(server.url + "/openapi.json").json()).validate()
     assert "mlpack_requests_total" in httpx.get(server.url + "/metrics").text
-    assert "churn 1.2.0" in httpx.get(server.url + "/").text
+    assert 'src="static/page.js"' in httpx.get(server.url + "/").text
+    assert httpx.get(server.url + "/model.json").json()["version"] == "1.2.0"
 
 
 def test_what_is_refused(server):
@@ -162,8 +110,10 @@ def test_port_in_use(root, server):
         check=False,
     )
     assert second.returncode == 4
-    assert second.stderr == (
-        f"ERROR port {server.port} is in use: stop what runs there, or choose another with --port\n"
+    (line,) = map(json.loads, second.stderr.splitlines())
+    assert (line["level"], line["event"]) == (
+        "error",
+        f"port {server.port} is in use: stop what runs there, or choose another with --port",
     )
 
 
@@ -238,8 +188,10 @@ def test_a_damaged_model_is_refused_at_start(tmp_path):
             check=False,
         )
         assert result.returncode == 3
-        assert result.stderr.startswith("ERROR model.onnx is damaged: its SHA-256 is ")
-        assert result.stderr.count("\n") == 1
+        *before, line = map(json.loads, result.stderr.splitlines())
+        assert line["level"] == "error"
+        assert line["event"].startswith("model.onnx is damaged: its SHA-256 is ")
+        assert not [each for each in before if each["level"] != "info"]
 
 
 def test_predict_and_info_commands(root, tmp_path):

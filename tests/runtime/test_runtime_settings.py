@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,15 @@ def test_defaults():
         ({"MLPACK_API_KEYS": "a, b,,c"}, "keys", ("a", "b", "c")),
         ({"MLPACK_API_KEYS": ""}, "keys", ()),
         ({"MLPACK_API_KEYS_FILE": "/k"}, "keys_file", Path("/k")),
+        ({"MLPACK_WORKERS": "auto"}, "workers", 0),
+        ({"MLPACK_WORKERS": "Auto", "WORKERS": "3"}, "workers", 3),
+        ({"MLPACK_WORKERS": "2", "WORKERS": "3"}, "workers", 2),
+        ({"MLPACK_THREADS": "auto"}, "threads", 0),
+        ({"MLPACK_THREADS": "4"}, "threads", 4),
+        ({"MLPACK_SAMPLE_FILE": "/s"}, "sample_file", Path("/s")),
+        ({"MLPACK_SAMPLE_RATE": "0.5"}, "sample_rate", 0.5),
+        ({"MLPACK_SAMPLE_ERRORS": "1"}, "sample_errors", 1.0),
+        ({"MLPACK_SAMPLE_MAX_BYTES": "500000"}, "sample_max_bytes", 500_000),
     ],
 )
 def test_variables(environ, field, value):
@@ -53,11 +64,44 @@ def test_variables(environ, field, value):
         ({"WORKERS": "0"}, "WORKERS"),
         ({"MLPACK_ACCESS_LOG": "maybe"}, "MLPACK_ACCESS_LOG"),
         ({"MLPACK_API_KEYS": " , "}, "MLPACK_API_KEYS"),
+        ({"MLPACK_WORKERS": "many"}, "MLPACK_WORKERS"),
+        ({"MLPACK_PORT": "auto"}, "MLPACK_PORT"),
+        ({"MLPACK_SAMPLE_RATE": "1.5"}, "MLPACK_SAMPLE_RATE"),
+        ({"MLPACK_SAMPLE_RATE": "nan"}, "MLPACK_SAMPLE_RATE"),
+        ({"MLPACK_SAMPLE_ERRORS": "some"}, "MLPACK_SAMPLE_ERRORS"),
+        ({"MLPACK_SAMPLE_MAX_BYTES": "5"}, "MLPACK_SAMPLE_MAX_BYTES"),
     ],
 )
 def test_wrong_variables(environ, named):
     with pytest.raises(SettingsError, match=named):
         from_environment(environ)
+
+
+def documented() -> dict[tuple[str, ...], str]:
+    """The variables of the documents' table, and their defaults."""
+    text = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    table = text.partition("### Settings")[2].partition("\n\n**")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    return {tuple(re.findall(r"`(\w+)`", names)): default.strip(" `") for names, default in rows}
+
+
+def test_the_documents_have_every_variable():
+    source = Path(inspect.getsourcefile(Settings)).read_text()
+    known = set(re.findall(r'"((?:(?:MLPACK|AIP|SAGEMAKER)_[A-Z_]+)|HOST|PORT|WORKERS)"', source))
+    assert len(known) > 20
+    assert {name for names in documented() for name in names} == known
+
+
+def test_the_documents_have_the_defaults():
+    plain = Settings()
+    for names, default in documented().items():
+        if not default or default == "auto":
+            continue
+        # To say it is to say nothing.
+        assert from_environment({names[0]: default}) == plain, names
+    said = " ".join(default for default in documented().values() if default)
+    for value in (plain.max_body, plain.max_rows, plain.sample_rate, plain.sample_max_bytes):
+        assert str(value) in said
 
 
 def test_arguments_go_before_variables():

@@ -1,24 +1,26 @@
-"""``POST /predict``: rows as JSON, JSON lines or CSV; predictions in any of them."""
+"""``POST /predict``: rows as JSON, JSON lines, CSV or Arrow; predictions in any of them."""
 
 from __future__ import annotations
 
 import csv
+import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from .. import tables
 from ..model import Model
-from ..predictions import Predictions, Refusal
-from ..problems import ProblemError
+from ..predictions import Predictions, Refusal, shown
+from ..problems import ProblemError, invalid
 from ..routes import JSON, Exchange, Headers, Reply, Route
 from ..validate import MalformedError
 from ..values import Clean
 
 CSV = b"text/csv"
 NDJSON = b"application/x-ndjson"
+ARROW = b"application/vnd.apache.arrow.stream"
 _ALIASES = {
     b"application/jsonlines": NDJSON,
     b"application/jsonl": NDJSON,
@@ -47,11 +49,13 @@ class Formats:
             JSON: model.validator.decode,
             CSV: self._read_csv,
             NDJSON: model.validator.lines,
+            ARROW: self._read_arrow,
         }
         writers: dict[bytes, Write] = {
             JSON: self._write_json,
             CSV: self._write_csv,
             NDJSON: self._write_lines,
+            ARROW: self._write_arrow,
         }
         self._kinds = tuple(readers)
         self._exchanges = {
@@ -87,7 +91,8 @@ class Formats:
         raise ProblemError(
             415,
             "unsupported-content-type",
-            "send application/json, text/csv or application/x-ndjson, in UTF-8",
+            "send application/json, text/csv or application/x-ndjson, in UTF-8, "
+            "or application/vnd.apache.arrow.stream",
             headers=((b"accept", b", ".join(self._kinds)),),
         )
 
@@ -133,6 +138,31 @@ class Formats:
             return Clean([], 0, (refusal,))
         return self._model.validator.columns(batch.columns)
 
+    def _read_arrow(self, body: bytes) -> Clean:
+        arrow = _arrow("arrow_read")
+        known = {column.name for column in self._model.signature.columns}
+
+        def check(names: Sequence[str]) -> None:
+            unknown = [name for name in names if name not in known]
+            if unknown or not names:
+                raise invalid(
+                    [
+                        Refusal(0, shown(name)[1:-1], "a column of the model", "an unknown one")
+                        for name in unknown
+                    ]
+                    or [Refusal(0, None, "a column of the model", "none")]
+                )
+
+        columns = arrow.read(body, self._max_rows, check)
+        if not any(map(len, columns.values())):
+            return Clean([], 0, (Refusal(0, None, "at least one row", "none"),))
+        return self._model.validator.columns(columns)
+
+    def _write_arrow(self, predictions: Predictions) -> Reply:
+        arrow = _arrow("arrow_write")
+        columns = tables.arrays(self._model.answers, predictions)
+        return Reply(arrow.written(columns, predictions.rows), ARROW)
+
 
 class _Exchange:
     __slots__ = ("read", "write")
@@ -140,6 +170,11 @@ class _Exchange:
     def __init__(self, read: Read, write: Write) -> None:
         self.read = read
         self.write = write
+
+
+def _arrow(module: str) -> Any:  # noqa: ANN401 - a module
+    """A module for Arrow, which is loaded when it is first asked for."""
+    return importlib.import_module(f".{module}", __package__)
 
 
 def routes(formats: Formats) -> dict[str, Route]:

@@ -1,0 +1,98 @@
+"""Connections that nobody can hold: what uvicorn leaves open for ever is closed here.
+
+uvicorn has a time for connections that idle between requests, but none for a request whose head
+never ends, for a connection on which no request ever begins, or for an answer that nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD = 65_536
+"""The most bytes of a request's head: its line and its headers."""
+
+SLOWEST = 1_000
+"""Bytes a second that somebody must read of an answer, at least."""
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class Connection(HttpToolsProtocol):
+    """A connection whose requests have heads of limited size."""
+
+    _head = 0
+    _counted: Any = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in, as asyncio's protocols do."""
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not self._counted:  # a head has ended: that of the request being answered
+            self._counted = cycle
+            self._head = 0
+        elif cycle is None or cycle.response_complete:
+            self._head += len(data)
+            if self._head > MOST_HEAD and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def close_if_silent(self) -> None:
+        """Close the connection, unless a request is in work."""
+        if self.begun is not None:
+            self.transport.close()
+
+    @property
+    def unread(self) -> int:
+        """How many bytes of answers wait for the client to read them."""
+        size: int = self.transport.get_write_buffer_size()
+        return size
+
+    @property
+    def begun(self) -> object | None:
+        """Something that stays the same while the head of one request is awaited; None else."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.timeout_keep_alive_task is not None:
+            return None
+        return self if self.cycle is None else self.cycle
+
+
+class Sweeper:
+    """Closes the connections that stood still from one sweep to the one after the next.
+
+    Args:
+        connections: those that are open at the moment.
+        seconds: how long a connection may stand still; it is noticed at most half as much later.
+    """
+
+    def __init__(self, connections: Iterable[Any], seconds: float) -> None:
+        self._connections = connections
+        self._pause = seconds / 2
+        self._seen: dict[Any, tuple[object | None, int, int]] = {}
+
+    async def run(self, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
+        """Sweep for ever."""
+        while True:
+            await sleep(self._pause)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Look at every connection once."""
+        before, self._seen = self._seen, {}
+        least = max(1, int(SLOWEST * self._pause))
+        for connection in tuple(self._connections):
+            begun, unread = connection.begun, connection.unread
+            was, left, times = before.get(connection, (None, 0, 0))
+            stuck = left > 0 and unread > left - least
+            still = (begun is not None and begun is was) or stuck
+            times = times + 1 if still else 0
+            if times < 2:
+                self._seen[connection] = (begun, unread, times)
+            else:
+                connection.transport.abort()
