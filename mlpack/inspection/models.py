@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,16 @@ from mlpack.project import Remark
 
 SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops", ".onnx")
 
+FOREIGN = (".pt", ".pt2", ".pth")
+"""Files of PyTorch: weights, or a module that says nothing of columns and classes."""
+
 _SETTING = "  # [tool.mlpack] in pyproject.toml"
+AS_ONNX = (
+    'torch.onnx.export(module, (x,), "models/model.onnx", dynamo=True, external_data=False, '
+    'dynamic_shapes=({0: "rows"},))  # or a fitted pipeline as models/model.joblib'
+)
+"""What to do with a module of PyTorch."""
+
 _FOLDERS = ("models", ".", "model", "artifacts")
 
 
@@ -20,7 +30,7 @@ class Model:
     Attributes:
         path: the file; None where there is none, or it cannot be told which of several it is.
         remarks: what was assumed about it or is missing.
-        several: whether it cannot be told which it is.
+        several: whether there are files, of which it cannot be told which it is or what it means.
     """
 
     path: Path | None
@@ -59,6 +69,13 @@ def find(root: Path, configured: str | None, *, trainable: bool) -> Model:
             line = f'model = "{found[0].relative_to(root).as_posix()}"{_SETTING}'
             what = f"several files could be the model: {shown}"
             return Model(None, (Remark("missing", what, line),), several=True)
+    foreign = [path for folder in _FOLDERS for path in _models_in(root / folder, FOREIGN)]
+    if foreign and not trainable:  # else it may be what training keeps on its way
+        what = (
+            f"{foreign[0].relative_to(root).as_posix()} is a file of PyTorch, which does not say "
+            "what its columns and classes are"
+        )
+        return Model(None, (Remark("missing", what, AS_ONNX),), several=True)
     what = "there is no model"
     fix = "mlpack train" if trainable else 'joblib.dump(pipeline, "models/model.joblib")'
     return Model(None, (Remark("missing", what, fix),))
@@ -73,7 +90,7 @@ def _choice(root: Path, first: Path, others: list[Path]) -> tuple[Remark, ...]:
     return (Remark("assumed", what, f'model = "{shown}"{_SETTING}'),)
 
 
-def _models_in(folder: Path) -> list[Path]:
+def _models_in(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    return sorted(path for path in folder.iterdir() if path.suffix in suffixes and path.is_file())

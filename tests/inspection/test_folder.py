@@ -251,6 +251,24 @@ def test_two_models_with_the_conventional_name_are_remarked_on(tmp_path):
     assert "not models/model.onnx" in whats(project)
 
 
+def test_a_file_of_pytorch_is_told_the_way_to_onnx(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt2").write_bytes(b"x")
+    project = read(tmp_path)
+    assert project.model is None
+    assert "models/model.pt2 is a file of PyTorch" in whats(project)
+    assert any('"models/model.onnx"' in fix for fix in fixes(project))
+
+
+def test_what_training_keeps_of_pytorch_beside_is_no_model(tmp_path):
+    root = shutil.copytree(PROJECTS / "conventional", tmp_path / "project")
+    shutil.rmtree(root / "models", ignore_errors=True)
+    (root / "models").mkdir()
+    (root / "models" / "last.pt").write_bytes(b"x")
+    assert "mlpack train" in fixes(read(root))
+    assert "PyTorch" not in whats(read(root))
+
+
 def test_a_module_that_is_no_python_is_a_remark_with_its_line(tmp_path):
     pyproject(tmp_path, '[project]\nname = "churn"\nversion = "1"\ndependencies = []\n')
     package = tmp_path / "src" / "churn"

@@ -138,14 +138,20 @@ class Graph:
         """Per row the first index of the largest element: int64 [rows]."""
         return self.node("ArgMax", [a], axis=1, keepdims=0, select_last_index=0)
 
-    def not_finite(self, a: str, *, allow_nan: bool = False) -> str:
-        """Whether a row has an infinity, or a NaN unless allowed: bool [rows]."""
+    def not_finite(self, a: str, *, allow_nan: bool = False, width: int | None = None) -> str:
+        """Whether a row has an infinity, or a NaN unless allowed: bool [rows].
+
+        It is found faster where it is told how many columns there are.
+        """
         axis = self.constant(np.array([1], np.int64))
         if allow_nan:
             infinite = self.cast(self.node("IsInf", [a]), FLOAT)
             total = self.node("ReduceMax", [infinite, axis], keepdims=0)
             return self.cast(total, BOOL)
         # 0 * inf and 0 * NaN are NaN, and NaN survives a sum: three nodes, no branch.
+        if width is not None:
+            zeros = self.constant(np.zeros((width, 1)))
+            return self.node("IsNaN", [self.reshape(self.node("MatMul", [a, zeros]), [-1])])
         zero = self.multiply(a, self.constant(np.float64(0)))
         return self.node("IsNaN", [self.node("ReduceSum", [zero, axis], keepdims=0)])
 
@@ -158,19 +164,29 @@ class Graph:
                 names[name] = self.fresh("s")
             return names.get(name, "")
 
+        def renamed(node: onnx.NodeProto) -> onnx.NodeProto:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = ""
+            del copy.input[:], copy.output[:]
+            copy.input.extend(local(name) for name in node.input)
+            copy.output.extend(local(name) for name in node.output)
+            for graph in _inner(copy):  # it reads names of the graphs around it
+                for value in (*graph.input, *graph.initializer):
+                    value.name = local(value.name)
+                inside = [renamed(each) for each in graph.node]
+                del graph.node[:], graph.value_info[:]
+                graph.node.extend(inside)
+                for value in graph.output:
+                    value.name = local(value.name)
+            return copy
+
         for tensor in model.graph.initializer:
             copy = onnx.TensorProto()
             copy.CopyFrom(tensor)
             copy.name = local(tensor.name)
             self._initializers[copy.name] = copy
-        for node in model.graph.node:
-            copy_node = onnx.NodeProto()
-            copy_node.CopyFrom(node)
-            copy_node.name = ""
-            del copy_node.input[:], copy_node.output[:]
-            copy_node.input.extend(local(name) for name in node.input)
-            copy_node.output.extend(local(name) for name in node.output)
-            self._nodes.append(copy_node)
+        self._nodes.extend(renamed(node) for node in model.graph.node)
         for used in model.opset_import:
             if used.domain and used.domain not in self._domains:
                 self._domains[used.domain] = (
@@ -228,6 +244,32 @@ class Graph:
         return self.nodes(
             "Loop", [count, start, *states], outputs=len(carried) + len(collected), body=graph
         )
+
+    def either(
+        self,
+        condition: str,
+        one: Callable[[Graph], str],
+        other: Callable[[Graph], str],
+    ) -> str:
+        """What one graph answers where the condition (bool, one element) holds, else another.
+
+        Only the one that is chosen runs. Each is added to the graph that it gets, where what this
+        graph holds can be read too.
+        """
+        branches = []
+        for make in (one, other):
+            inner = Graph()
+            # As in `loop`: constants are kept once, and no name is used twice.
+            inner._constants, inner._initializers = self._constants, self._initializers
+            inner._domains, inner._count = self._domains, self._count
+            answer = make(inner)
+            self._count = inner._count
+            branches.append(
+                helper.make_graph(
+                    inner._nodes, self.fresh("branch"), [], [onnx.ValueInfoProto(name=answer)]
+                )
+            )
+        return self.node("If", [condition], then_branch=branches[0], else_branch=branches[1])
 
     def build(
         self, outputs: Sequence[tuple[str, str, int, Sequence[str | int]]]

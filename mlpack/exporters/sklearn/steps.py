@@ -78,13 +78,13 @@ Transformers = Mapping[str, Transformer]
 Models = Mapping[str, Model]
 """By the name of a class, as `name_of` gives it."""
 
-LIBRARIES = frozenset({"xgboost", "lightgbm", "catboost"})
+LIBRARIES = frozenset({"xgboost", "lightgbm", "catboost", "skorch"})
 """Beside scikit-learn, whose classes are known by their bare names."""
 
 
 def name_of(step: Any) -> str | None:
     """``StandardScaler`` for a class of scikit-learn, ``xgboost.XGBClassifier`` for one of the
-    boosting libraries, None for anybody else's: a subclass may do otherwise.
+    other libraries, None for anybody else's: a subclass may do otherwise.
 
     By name, so that a converter need not import the library that it converts: that takes seconds,
     and the pickle has imported what the pipeline needs.

@@ -28,8 +28,15 @@ def _waves(matrix: str, step: Any, scale: float, context: Context) -> str:
     graph = context.graph
     product = graph.matmul(matrix, graph.constant(dense(step.random_weights_)))
     offset = graph.constant(np.asarray(step.random_offset_, np.float64).reshape(1, -1))
-    cosine = graph.node("Cos", [graph.add(product, offset)])
+    cosine = _cosine(graph.add(product, offset), graph)
     return graph.multiply(cosine, graph.constant(np.float64(scale)))
+
+
+def _cosine(angle: str, graph: Graph) -> str:
+    """By the sine of half the angle: ONNX Runtime has no double cosine before 1.29."""
+    half = graph.node("Sin", [graph.multiply(angle, graph.constant(np.float64(0.5)))])
+    twice = graph.multiply(graph.constant(np.float64(2)), graph.multiply(half, half))
+    return graph.subtract(graph.constant(np.float64(1)), twice)
 
 
 def _fourier(
@@ -81,7 +88,8 @@ def _additive(
         divisor = graph.constant(np.float64(np.cosh(np.pi * number * interval)))
         factor = graph.node("Sqrt", [graph.divide(doubled, divisor)])
         angle = graph.multiply(graph.constant(np.float64(number)), logarithm)
-        blocks += [graph.multiply(factor, graph.node(wave, [angle])) for wave in ("Cos", "Sin")]
+        waves = (_cosine(angle, graph), graph.node("Sin", [angle]))
+        blocks += [graph.multiply(factor, wave) for wave in waves]
     made = graph.concat([graph.where(empty, zero, block) for block in blocks])
     return context.made(made, [each.name for each in features] * len(blocks))
 

@@ -32,7 +32,7 @@ def _function(
         context.refusals.append(context.graph.not_finite(matrix))
     if step.func is None:
         return features
-    given = _named(step, features)
+    given = named(step, features)
     options = copy.deepcopy(dict(step.kw_args or {}))
     made = trace(
         path,
@@ -71,7 +71,7 @@ def own_transformer(
     return trace(
         join(path, describe(step)),
         transform,
-        _named(step, features),
+        named(step, features),
         context,
         packages=packages,
         more=globals_of(method),
@@ -83,10 +83,10 @@ def traced(step: Any) -> bool:
     """Whether a step's nodes come from following the user's code."""
     if name_of(step) == "FunctionTransformer":
         return step.func is not None
-    return name_of(step) is None and hasattr(step, "transform")
+    return name_of(step) is None and (hasattr(step, "transform") or hasattr(type(step), HOOK))
 
 
-def _named(step: Any, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+def named(step: Any, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     """The columns by the names that the step saw in fit: then it was given a frame."""
     names = getattr(step, "feature_names_in_", None)
     if names is None or len(names) != len(features):

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.foreign import Converted, ForeignError, spliced
 from mlpack.exporters.sklearn.tracing.arrays import Array
 from mlpack.exporters.sklearn.tracing.elementwise import Traced
 from mlpack.exporters.sklearn.tracing.errors import TraceError
 from mlpack.exporters.sklearn.tracing.tape import stored
+from mlpack.plugins import load
 
 
 class AuthorsGraph:
@@ -55,6 +57,33 @@ class AuthorsGraph:
         kind = arrays[0].dtype if dtype is None else np.dtype(dtype)
         count = arrays[0].cells.size if width is None else width
         return Array(self._tape, self._tape.cells(tensor, (count,)), kind)
+
+    def module(self, module: Any, X: Any) -> Any:  # noqa: N803 - its name in scikit-learn
+        """What a ``torch.nn.Module`` answers, in eval mode and on the CPU.
+
+        Args:
+            module: it is given one array and answers one, both with a row for each row; of several
+                answers the first counts.
+            X: an array that is traced, [rows, columns], of what the module takes: mostly
+                ``X.astype(np.float32)``.
+
+        Returns:
+            An array of [rows, columns of its answer], to go on with in numpy; of [rows] where the
+            module answers that.
+        """
+        if not isinstance(X, Array) or X.ndim != 2 or X.axis != 0:
+            raise TraceError("graph.module takes an array of rows and columns")
+        exported = load("mlpack.exporters.sklearn.converters.torch_modules:exported")
+        try:
+            made: Converted = exported(module, X.cells.size, str(X.dtype))
+        except ForeignError as error:
+            raise TraceError(f"{type(module).__name__}: {error}") from error
+        given = self._tape.matrix(list(X.cells.flat))
+        tensor = self._tape.kept(
+            ("module", made, given), lambda: spliced(made, given, self._tape.context)
+        )
+        shape = (made.width,) if made.width else ()
+        return Array(self._tape, self._tape.cells(tensor, shape), np.dtype(made.answers))
 
 
 def _constant(value: Any, like: Array) -> Any:
