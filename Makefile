@@ -84,6 +84,7 @@ soak: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/servers.py
 	$(BIN)/uv pip install --quiet --target $(VENV)/peers --no-deps -r benchmarks/peers/treelite.txt
 	$(BIN)/python benchmarks/pipelines.py --peers $(VENV)/peers
 

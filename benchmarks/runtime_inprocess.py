@@ -30,6 +30,7 @@ from mlpack.runtime.app import App
 from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
 from mlpack.runtime.model import Model
 from mlpack.runtime.openapi import example
+from mlpack.runtime.protocols.own import Formats
 from mlpack.runtime.settings import Settings
 
 ROUNDS = 9
@@ -148,6 +149,7 @@ def main() -> None:
         inputs, _ = engine._encoder.one(clean)  # noqa: SLF001
         graph, names = engine._graph, engine._names  # noqa: SLF001
         answer = app._predictor.answer  # noqa: SLF001
+        exchange = Formats(model, 100_000).choose({b"content-type": b"application/json"})
         cases = {
             "constant ASGI answer": (asgi(constant, body), CALLS),
             "decode and validate": (lambda: model.validator.decode(body), CALLS),
@@ -157,7 +159,7 @@ def main() -> None:
             "ASGI POST /predict": (asgi(app, body), CALLS),
             "1000 rows: decode": (lambda: model.validator.decode(many), 10),
             "1000 rows: answer": (
-                lambda: answer(many, b"application/json", b"application/json"),
+                lambda: answer(exchange, many),
                 10,
             ),
         }

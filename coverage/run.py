@@ -21,6 +21,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from differences import DIFFERENCES, differs
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 DOCUMENT = HERE.parent / "docs" / "coverage.md"
@@ -103,10 +105,15 @@ def part(cases):
     return [case for group in by_group.values() for case in group[::EVERY]]
 
 
-def worse(result, recorded):
-    """Whether a case came out worse than it is written down; better is worth a new run."""
+def worse(result, recorded, release=None):
+    """Whether a case came out worse than it is written down; better is worth a new run.
+
+    With an older release, what its table of differences says of the case counts instead.
+    """
     from judge import VERDICTS
 
+    if release is not None and (other := differs(release, result.id, result.verdict)) is not None:
+        return other
     ranks = list(VERDICTS)
     before = next((each for each in recorded if each.id == result.id), None)
     return before is None or ranks.index(result.verdict) > ranks.index(before.verdict)
@@ -121,6 +128,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="so many cases at once")
     parser.add_argument("--times", type=int, default=1, help="so many times the gate's rows")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of rows")
+    parser.add_argument(
+        "--release",
+        choices=DIFFERENCES,
+        help="compared, with what differences.py says of a release",
+    )
     parser.add_argument("--document", action="store_true", help="write the document only")
     arguments = parser.parse_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
@@ -145,7 +157,8 @@ def main():
         write_document()
         return
     wanted = part(CASES) if arguments.part else chosen(CASES, arguments.only)
-    tried = arguments.tried or arguments.part
+    tried = arguments.tried or arguments.part or arguments.release is not None
+    compared = arguments.part or unseen or arguments.release is not None
     # The modules are loaded once, in a server from which every case's process is forked.
     posix = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if posix else "spawn")
@@ -155,7 +168,7 @@ def main():
     worsened = []
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), arguments.times)
-        recorded = report.read(RESULTS).cases if arguments.part or unseen else []
+        recorded = report.read(RESULTS).cases if compared else []
         if not arguments.only and not tried:
             results_file.unlink(missing_ok=True)
         with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -167,7 +180,7 @@ def main():
                     report.add(results_file, result)
                 counts[result.verdict] += 1
                 mark = ""
-                if (arguments.part or unseen) and worse(result, recorded):
+                if compared and worse(result, recorded, arguments.release):
                     worsened.append(result.id)
                     mark = "  WORSE"
                 told = f"[{number:3}/{len(wanted)}] {report.line(result)}{mark}"

@@ -63,7 +63,7 @@ def ask(
         pieces = [[rows[index]] for index in alone.tolist()]
         if len(others):
             pieces.append([rows[index] for index in others.tolist()])
-        found = _joined([_ask(pipeline, signature, piece) for piece in pieces])
+        found = joined([_ask(pipeline, signature, piece) for piece in pieces])
         return found.taken(np.argsort(np.concatenate([alone, others])))
 
 
@@ -104,11 +104,12 @@ def _ask(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcomes:
         # Refused rows come in runs: a short one is asked row by row at once.
         step = 1 if len(rows) <= SHORT else -(-len(rows) // 2)
         parts = [rows[start : start + step] for start in range(0, len(rows), step)]
-        return _joined([_ask(pipeline, signature, part) for part in parts])
+        return joined([_ask(pipeline, signature, part) for part in parts])
     return answer
 
 
-def _joined(parts: Sequence[Outcomes]) -> Outcomes:
+def joined(parts: Sequence[Outcomes]) -> Outcomes:
+    """The answers one after the other."""
     return Outcomes(
         refused=np.concatenate([part.refused for part in parts]),
         labels=_join([part.labels for part in parts]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlpack.export import Check, Exported, Parity, WorstRow
 from mlpack.proof.by_step import ROWS, Seen, by_step
-from mlpack.proof.original import Array, Outcomes, ask
+from mlpack.proof.original import Array, Outcomes, ask, joined
 from mlpack.proof.rows import Batch, Row
 from mlpack.runtime.contract import Signature
 from mlpack.runtime.predictions import Predictions
@@ -55,12 +56,16 @@ def prove(
     seen: list[Seen] = []
     for batch in batches:
         served = serve(session, batch.rows)
+        singly = serve_singly(session, batch.rows)
         # What stays Python sums in the same pieces as the original only if both are halved alike.
         doubtful = served.refused if exported.form == "onnx" else None
         original = ask(pipeline, signature, batch.rows, doubtful)
+        alone = original.taken(np.arange(len(singly.refused)))
         if exported.form == "python":
-            _take_alone(pipeline, signature, batch.rows[:SLOWLY], original)
-        check, rows = compare(batch, original, served, signature, exported.tolerance)
+            _take_alone(pipeline, signature, batch.rows, alone)
+        check, rows = compare(
+            batch, ((original, served), (alone, singly)), signature, exported.tolerance
+        )
         checks.append(check)
         worst.extend(rows)
         if not seen:
@@ -90,13 +95,13 @@ def _head(batch: Batch, original: Outcomes, served: Outcomes) -> Seen:
 def _take_alone(
     pipeline: Any, signature: Signature, rows: Sequence[Row], together: Outcomes
 ) -> None:
-    """The first rows' numbers as the original answers for each alone: it is asked so too.
+    """The rows' numbers as the original answers for each alone: it is asked so too.
 
     A pipeline that computes in float32 sums a single row in another order than a batch. What goes
     beyond that, another label or a refusal, stays as it was and shows as a difference: the answer
     for a row may not depend on the others.
     """
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows[: len(together.refused)]):
         alone = ask(pipeline, signature, [row])
         if together.numbers is None or alone.numbers is None:
             continue
@@ -113,22 +118,15 @@ def _take_alone(
 
 
 def serve(session: Session, rows: Sequence[Row]) -> Outcomes:
-    """Ask the served form: all rows as columns, and the first of them again one by one."""
+    """Ask the served form: all rows at once, as columns."""
     names = [column.name for column in session.signature.columns]
-    together = _outcomes(session.columns({name: [row[name] for row in rows] for name in names}))
+    return _outcomes(session.columns({name: [row[name] for row in rows] for name in names}))
+
+
+def serve_singly(session: Session, rows: Sequence[Row]) -> Outcomes:
+    """Ask the served form for the first of the rows, one by one, as most requests do."""
     count = SLOWLY if session.engine.blocking else SINGLY
-    singly = [_outcomes(session.rows([row])) for row in rows[:count]]
-    # The single answers take the place of the others: a difference between the two paths then
-    # shows as a difference from the original.
-    for index, one in enumerate(singly):
-        together.refused[index] = one.refused[0] or together.refused[index]
-        if one.refused[0]:
-            continue
-        if together.labels is not None and one.labels is not None:
-            together.labels[index] = one.labels[0]
-        if together.numbers is not None and one.numbers is not None:
-            together.numbers[index] = one.numbers[0]
-    return together
+    return joined([_outcomes(session.rows([row])) for row in rows[:count]])
 
 
 def _outcomes(predictions: Predictions) -> Outcomes:
@@ -146,28 +144,41 @@ def _outcomes(predictions: Predictions) -> Outcomes:
 
 
 def compare(
-    batch: Batch, original: Outcomes, served: Outcomes, signature: Signature, tolerance: float
+    batch: Batch,
+    answers: Sequence[tuple[Outcomes, Outcomes]],
+    signature: Signature,
+    tolerance: float,
 ) -> tuple[Check, list[WorstRow]]:
-    """Both sides' answers to one kind of rows, in aggregate, and the worst of the rows."""
-    outcome_wrong = original.refused != served.refused
-    both = ~original.refused & ~served.refused
-    labels_wrong = np.zeros(len(batch.rows), bool)
-    if original.labels is not None and served.labels is not None:
-        labels_wrong = both & (original.labels != served.labels)
-    elif (original.labels is None) != (served.labels is None):
-        outcome_wrong = np.ones(len(batch.rows), bool)
-    distance = np.zeros(len(batch.rows))
-    if _shape(original.numbers) != _shape(served.numbers):
-        outcome_wrong = np.ones(len(batch.rows), bool)
-    elif original.numbers is not None and served.numbers is not None:
-        distance = np.where(both, _distance(original.numbers, served.numbers, signature), 0.0)
+    """Both sides' answers to one kind of rows, in aggregate, and the worst of the rows.
+
+    Args:
+        batch: the rows.
+        answers: the original's and the served form's, to all rows or to the first of them, for
+            each way in which they are asked. A row is wrong if it is in any of them.
+        signature: what the original learned.
+        tolerance: the largest difference of numbers that is none.
+    """
+    count = len(batch.rows)
+    labels_wrong, outcome_wrong = np.zeros(count, bool), np.zeros(count, bool)
+    refused, distance = np.zeros(count, bool), np.zeros(count)
+    shown: list[tuple[Outcomes, Outcomes]] = [answers[0]] * count
+    for original, served in answers:
+        found = _differences(original, served, signature)
+        asked = len(found.distance)
+        worse = found.labels | found.outcomes | (found.distance > distance[:asked])
+        for row in np.flatnonzero(worse).tolist():
+            shown[row] = (original, served)
+        labels_wrong[:asked] |= found.labels
+        outcome_wrong[:asked] |= found.outcomes
+        refused[:asked] |= original.refused & served.refused
+        distance[:asked] = np.maximum(distance[:asked], found.distance)
     beyond = distance > tolerance
     check = Check(
         name=batch.name,
-        rows=len(batch.rows),
+        rows=count,
         labels_wrong=int(labels_wrong.sum()),
         outcomes_wrong=int(outcome_wrong.sum()),
-        refused=int((original.refused & served.refused).sum()),
+        refused=int(refused.sum()),
         largest=float(distance.max(initial=0.0)),
         beyond=int(beyond.sum()),
     )
@@ -177,12 +188,37 @@ def compare(
         WorstRow(
             check=batch.name,
             row=batch.rows[row],
-            original=_told(original, row, signature),
-            served=_told(served, row, signature),
+            original=_told(shown[row][0], row, signature),
+            served=_told(shown[row][1], row, signature),
         )
         for row in order
     ]
     return check, rows
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Row by row: another label, an answer by one side only, and how far numbers are apart."""
+
+    labels: Array
+    outcomes: Array
+    distance: Array
+
+
+def _differences(original: Outcomes, served: Outcomes, signature: Signature) -> _Differences:
+    outcomes = original.refused != served.refused
+    both = ~original.refused & ~served.refused
+    labels = np.zeros(len(both), bool)
+    if original.labels is not None and served.labels is not None:
+        labels = both & (original.labels != served.labels)
+    elif (original.labels is None) != (served.labels is None):
+        outcomes = np.ones(len(both), bool)
+    distance = np.zeros(len(both))
+    if _shape(original.numbers) != _shape(served.numbers):
+        outcomes = np.ones(len(both), bool)
+    elif original.numbers is not None and served.numbers is not None:
+        distance = np.where(both, _distance(original.numbers, served.numbers, signature), 0.0)
+    return _Differences(labels, outcomes, distance)
 
 
 def _shape(numbers: Array | None) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -54,5 +55,5 @@ def surrounded(
     provider = tracing.provider(model, environ)
     if provider is not None:
         served = tracing.Tracing(served, provider, app.paths)
-        farewells.append(provider.shutdown)
+        farewells.append(partial(tracing.end, provider))
     return served, farewells

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ _EXPORTERS = {"http/protobuf": "http", "grpc": "grpc"}
 
 _PROBES = frozenset(("/livez", "/readyz", "/ping", "/metrics"))
 """What asks every few seconds and would drown everything else."""
+
+_FAREWELL = 3.0
+"""Seconds for the last spans to be sent."""
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +137,14 @@ def provider(model: Model, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
     about = {"service.version": model.version}
     if not environ.get("OTEL_SERVICE_NAME"):
         about["service.name"] = model.name
-    found = sdk.TracerProvider(resource=resources.Resource.create(about))
+    # It would wait for a collector that does not answer; `end` does not for long.
+    found = sdk.TracerProvider(resource=resources.Resource.create(about), shutdown_on_exit=False)
     found.add_span_processor(export.BatchSpanProcessor(exporters.OTLPSpanExporter()))
     return found
+
+
+def end(provider: Any) -> None:  # noqa: ANN401
+    """Send the last spans of a ``TracerProvider``, if the collector takes them soon."""
+    ending = threading.Thread(target=provider.shutdown, name="spans", daemon=True)
+    ending.start()
+    ending.join(_FAREWELL)

@@ -14,6 +14,7 @@ from mlpack.export import Exported, Parity, WorstRow
 from mlpack.exporters.onnx_model import OnnxModel
 from mlpack.files import sha256_file
 from mlpack.project import Project
+from mlpack.proof.original import ask
 from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime import contract
@@ -22,6 +23,7 @@ from mlpack.runtime.validate import check_columns
 from mlpack.training.described import recorded_signature
 from mlpack.training.models import load_model
 from mlpack.training.observe import bare_columns, observe, real_rows
+from mlpack.training.predicted import distribution
 from mlpack.training.reference import read_reference
 
 SAVE_ROWS = "Save a few rows: X.head(20).to_csv('data/sample.csv', index=False)"
@@ -87,7 +89,9 @@ def _signature(
         return signature
     if sample is not None:
         notes.append("the signature was learned from data/sample.csv: more rows there tell more")
-        return observe(sample, pipeline, target=None, source="sample")
+        found = observe(sample, pipeline, target=None, source="sample")
+        spread = distribution(ask(pipeline, found, real_rows(sample)), found)
+        return msgspec.structs.replace(found, predictions=spread)
     names = getattr(pipeline, "feature_names_in_", None)
     if names is None:
         raise InputError(

@@ -9,6 +9,11 @@ from packaging.specifiers import SpecifierSet
 
 FAULTS: tuple[tuple[dict[str, str], str], ...] = (
     ({"onnxruntime": "<1.21"}, "has no TreeEnsemble in double: trees need onnxruntime>=1.21"),
+    (
+        {"skl2onnx": "<1.19", "onnx": ">=1.18"},
+        "cannot be imported, for onnx moved what it imports: install skl2onnx>=1.19.1",
+    ),
+    ({"skl2onnx": "==1.19.0"}, "lacks a module of its own: install skl2onnx>=1.19.1"),
 )
 """What must be installed for a fault to show, and what it is. Each was met, not read of."""
 

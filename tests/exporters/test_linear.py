@@ -56,3 +56,13 @@ def test_shares_of_next_to_nothing_are_not_alike():
     pipeline, _ = low(SGDClassifier(loss="log_loss", random_state=0))
     shares = pipeline.predict_proba(pd.DataFrame({"x": [300.0]}))
     assert np.ptp(shares) > 0.2
+
+
+@pytest.mark.parametrize("labels", [TWO, KNOWN.species], ids=["two", "three"])
+@pytest.mark.parametrize("scheme", ["ovr", "multinomial"])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_schemes_for_several_classes_of_older_releases(scheme, labels):
+    """scikit-learn 1.8 and later know only one, and have no parameter for it."""
+    older = "multi_class" in LogisticRegression().get_params()
+    model = LogisticRegression(**({"multi_class": scheme} if older else {}))
+    assert_equal(make_pipeline(StandardScaler(), model).fit(FRAME, labels), FRAME)

@@ -126,7 +126,8 @@ def test_the_configuration(package, base, bundle, tmp_path):
     assert run_with["Healthcheck"]["Test"] == ["CMD", python, "-m", "churn", "health"]
     assert run_with["Env"] == [
         "PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8", "MLPACK_HOST=0.0.0.0",
-        "PYTHONPATH=/app/lib", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1",
+        "MLPACK_WORKERS=auto", "PYTHONPATH=/app/lib", "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONUNBUFFERED=1",
     ]  # fmt: skip
     assert config["created"] == "1980-01-01T00:00:00Z"
     assert len([item for item in config["history"] if not item.get("empty_layer")]) == 3

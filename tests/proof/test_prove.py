@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -241,5 +242,40 @@ def test_a_refusal_of_one_side_only_is_wrong(refused):
     sides = dict.fromkeys(("original", "served"), answers)
     sides[refused] = replace(answers, refused=np.array([True]))
     batch = Batch("one", (real_rows(FRAME)[0],))
-    check, worst = compare(batch, sides["original"], sides["served"], signature, 1e-6)
+    check, worst = compare(batch, ((sides["original"], sides["served"]),), signature, 1e-6)
     assert (check.outcomes_wrong, check.refused, len(worst)) == (1, 0, 1)
+
+
+class Forgetful:
+    """An engine of which one way in is wrong: the rows all at once, or one by one."""
+
+    blocking = False
+
+    def __init__(self, engine, *, wrong: str) -> None:
+        self._engine, self._wrong = engine, wrong
+
+    def one(self, values):
+        found = self._engine.one(values)
+        return self._spoiled(found) if self._wrong == "one" else found
+
+    def many(self, columns, rows):
+        found = self._engine.many(columns, rows)
+        return self._spoiled(found) if self._wrong == "many" else found
+
+    def _spoiled(self, found):
+        return msgspec.structs.replace(found, labels=(np.array(found.labels) + 1) % 3)
+
+
+@pytest.mark.parametrize("wrong", ["one", "many"])
+def test_both_ways_in_are_compared_even_for_few_rows(wrong):
+    signature = observe(FRAME, LINEAR, target="species", source="train")
+    exported = SklearnExporter().export(LINEAR, signature)
+    engine = OnnxEngine(exported.model, exported.encoding, signature)
+    few = real_rows(FRAME.dropna().head(5))
+    batches = [Batch("few", tuple(few))]
+    good, _ = prove(LINEAR, Session(signature, engine), signature, exported, batches)
+    assert good.equal
+    session = Session(signature, Forgetful(engine, wrong=wrong))
+    bad, worst = prove(LINEAR, session, signature, exported, batches)
+    assert bad.checks[0].labels_wrong == 5
+    assert worst[0].original != worst[0].served

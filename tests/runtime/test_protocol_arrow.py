@@ -164,6 +164,23 @@ def test_batches_and_dictionaries_that_change():
     assert read(table) == read(table, emit_dictionary_deltas=True) == expected
 
 
+def test_dictionaries_of_what_is_no_text(app):
+    """A dictionary says nothing of what its words are: they are checked as if they stood there."""
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), pa.array([True, False]))
+    assert read(pa.table({"a": coded}))["a"] == [True, False, None]
+    vip = ROWS.set_column(3, "vip", coded)
+    assert ask(app, stream(vip)).status == 200
+    answer = ask(app, stream(ROWS.set_column(2, "plan", coded)))
+    assert {error["column"] for error in answer.json["errors"]} == {"plan"}
+    none = pa.DictionaryArray.from_arrays(
+        pa.array([None, None], pa.int8()), pa.array([], pa.utf8())
+    )
+    assert read(pa.table({"a": none}))["a"] == [None, None]
+    outside = pa.DictionaryArray.from_arrays(pa.array([0, 2]), pa.array(["x", "y"]), safe=False)
+    with pytest.raises(MalformedError, match="outside of its dictionary"):
+        read(pa.table({"a": outside}))
+
+
 def test_dates_reach_the_model(tmp_path):
     columns = (
         Column(name="day", type="date", dtype="object", held="date"),
@@ -282,6 +299,9 @@ def test_a_stream_does_not_grow_by_being_read():
     array = pa.Array.from_buffers(VIEWS, 1000, [None, pa.py_buffer(b"".join(shifted)), data])
     with pytest.raises(MalformedError, match="outside"):
         read(pa.table({"a": array}))
+    null_words = pa.DictionaryArray.from_arrays(pa.array([0]), pa.nulls(10**9))
+    with pytest.raises(MalformedError):
+        read(pa.table({"a": null_words}))
     with pytest.raises(ProblemError) as caught:
         read(pa.table({"a": pa.nulls(10**9)}))
     assert caught.value.status == 413

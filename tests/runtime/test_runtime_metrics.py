@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers import Server
 
 from mlpack.runtime.app import App
-from mlpack.runtime.contract import Distribution
+from mlpack.runtime.contract import Column, Distribution, Output, Signature
 from mlpack.runtime.gathering import ROUND_SECONDS, Gathering, Link
 from mlpack.runtime.model import Model
 from mlpack.runtime.predictions import Predictions
@@ -205,6 +205,45 @@ def test_predicted_values_stand_in_the_bins_of_training(tmp_path):
     ]
     assert buckets == [2, 3, 4]
     assert found["mlpack_predicted_value_sum", ()] == 99
+
+
+MOMENT = Column(name="when", type="datetime", dtype="datetime64[s]")
+TWO = (Output(name="value", type="number", size=2),)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize(
+    ("signature", "column", "predictions", "predicted"),
+    [
+        (bundles.OUTLIERS, [1.5] * 3, {"labels": np.array([0, 1, 0])}, {1: [1, 0], 3: [2, 1]}),
+        (
+            Signature(task="regression", columns=(MOMENT,), outputs=TWO),
+            [np.datetime64("2026-01-01", "s"), None, np.datetime64("2026-01-02", "s")],
+            {"values": np.ones((3, 2))},
+            {1: [], 3: []},
+        ),
+        (
+            Signature(task="regression", columns=(MOMENT,), outputs=bundles.REGRESSION.outputs),
+            [np.datetime64("2026-01-01", "s"), None, None],
+            {"values": np.array([[1.0], [np.inf], [np.nan]])},
+            {1: [1], 3: [3]},
+        ),
+    ],
+    ids=["outliers", "two outputs", "no known spread"],
+)
+def test_models_of_every_kind(signature, column, predictions, predicted, rows):
+    counter = Counter(signature)
+    watch = Watch(counter, 1)
+    for row in range(rows):
+        one = {name: array[row : row + 1] for name, array in predictions.items()}
+        watch.note(((column[row],), Predictions(1, **one)))
+    watch.count()
+    some = {name: array[:rows] for name, array in predictions.items()}
+    tally = counter.columns([column[:rows]], Predictions(rows, **some))
+    assert watch.predicted.tolist() == watch.recent().tolist() == predicted[rows]
+    assert watch.missing.tolist() == tally.missing.tolist()
+    assert watch.missing.tolist() == [column[:rows].count(None)]
+    assert watch.total == tally.total == (1.0 if predicted[rows] in ([1], [3]) else 0.0)
 
 
 def test_the_stability_index_tells_a_shift(tmp_path, churn):

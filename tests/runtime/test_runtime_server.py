@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pty
 import signal
 import socket
 import subprocess
@@ -192,6 +193,20 @@ def test_a_damaged_model_is_refused_at_start(tmp_path):
         assert line["level"] == "error"
         assert line["event"].startswith("model.onnx is damaged: its SHA-256 is ")
         assert not [each for each in before if each["level"] != "info"]
+
+
+def test_at_a_terminal_the_reason_is_for_a_person(root, server):
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as told, open(theirs, "wb") as terminal:  # noqa: PTH123
+        result = subprocess.run(
+            [sys.executable, "-m", "churn", "serve", "--port", str(server.port)],
+            env={"PYTHONPATH": str(root)},
+            stderr=terminal,
+            timeout=30,
+            check=False,
+        )
+        assert result.returncode == 4
+        assert told.read(6) == b"ERROR "
 
 
 def test_predict_and_info_commands(root, tmp_path):

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import bundles
@@ -197,6 +198,16 @@ def test_nothing_of_it_is_imported_where_nobody_asked(tmp_path):
         check=True,
     )
     assert done.stdout == "None\n[]\n"
+
+
+def test_a_collector_that_is_not_there_holds_up_neither_answers_nor_the_end(tmp_path):
+    bundles.package(tmp_path)
+    with Server(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as server:
+        assert httpx.post(server.url + "/predict", json=ROW).status_code == 200
+        start = time.monotonic()
+        assert server.stop() == 0
+        # A second for those who do not know yet, three for the collector.
+        assert time.monotonic() - start < 6
 
 
 def test_spans_reach_a_collector(tmp_path):

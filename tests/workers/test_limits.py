@@ -75,7 +75,21 @@ def test_a_process_that_ends_in_its_conversion_is_told_apart(code, said, tmp_pat
 
 
 def test_versions_that_do_not_work_together_are_named():
-    versions = {"onnxruntime": "1.20.1"}
+    versions = {"onnxruntime": "1.20.1", "skl2onnx": "1.20.0", "onnx": "1.23.2"}
     assert "onnxruntime 1.20.1 has no TreeEnsemble" in known_faults(versions.__getitem__)
     versions["onnxruntime"] = "1.21.0"
     assert known_faults(versions.__getitem__) == ""
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"skl2onnx": "1.18.0", "onnx": "1.18.0"}, "skl2onnx 1.18.0 with onnx 1.18.0 cannot be"),
+        ({"skl2onnx": "1.18.0", "onnx": "1.17.0"}, ""),
+        ({"skl2onnx": "1.19.0", "onnx": "1.17.0"}, "skl2onnx 1.19.0 lacks a module"),
+        ({"skl2onnx": "1.19.1", "onnx": "1.23.2"}, ""),
+    ],
+)
+def test_an_skl2onnx_that_cannot_be_imported_is_named(versions, said):
+    told = known_faults({"onnxruntime": "1.21.0", **versions}.__getitem__)
+    assert said in told if said else not told

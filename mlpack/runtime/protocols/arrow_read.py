@@ -38,6 +38,7 @@ _NULL, _INT, _FLOAT, _UTF8, _BOOL, _DATE, _TIMESTAMP, _LARGE_UTF8, _UTF8_VIEW = 
         "null", "int", "float", "utf8", "bool", "date", "timestamp", "large utf8", "utf8 view",
     )
 )  # fmt: skip
+_TEXTS = frozenset((_UTF8, _LARGE_UTF8, _UTF8_VIEW))
 
 
 class _Field(NamedTuple):
@@ -139,9 +140,10 @@ def _read(
     for field in fields:
         _supported(field)
     known = {each.dictionary: each.values for each in fields if each.values is not None}
+    # Each ends with None, which the place -1 of a missing value finds.
     dictionaries: dict[int, list[Any]] = {}
     parts: list[list[list[Any] | np.ndarray]] = [[] for _ in fields]
-    rows = 0
+    rows = words = 0
     for head, rest in stream:
         kind, about = header(head)
         if kind == _DICTIONARY:
@@ -149,12 +151,13 @@ def _read(
             values = known.get(number)
             if batch is None or values is None:
                 raise MalformedError(f"the stream has a dictionary {number} that no column has")
-            length = _length(batch, len(body))
+            length = _length(batch, len(body) - words)
+            words += length
             found = _listed(_column(values, _Buffers(batch, rest), length, {}))
-            if about.number(2, "<?"):
-                dictionaries[number] = dictionaries.get(number, []) + found
+            if about.number(2, "<?") and number in dictionaries:
+                dictionaries[number][-1:] = [*found, None]
             else:
-                dictionaries[number] = found
+                dictionaries[number] = [*found, None]
         elif kind == _BATCH:
             length = _length(about, 2**62)
             rows += length
@@ -229,7 +232,7 @@ def _supported(field: _Field) -> None:
     stored = field if field.values is None else field.values
     if field.dtype is not None and stored.dtype is not None:
         return
-    if stored.kind in (_NULL, _UTF8, _LARGE_UTF8, _UTF8_VIEW, _BOOL):
+    if stored.kind in (_NULL, _BOOL, *_TEXTS):
         return
     kind = _NAMES[stored.kind] if 0 <= stored.kind < len(_NAMES) else "unknown"
     raise MalformedError(f"column {shown(field.name)} has the type {kind}, which is not read")
@@ -281,13 +284,14 @@ def _looked_up(
     if field.dtype is None or field.values is None or field.dictionary is None:
         raise MalformedError(f"column {shown(field.name)} has no usable dictionary")
     places = buffers.array(field.dtype, rows)
-    words = [*dictionaries.get(field.dictionary, ()), None]
-    if there is not None:
-        places = np.where(there, places, len(words) - 1)
-    if rows and not (int(places.min()) >= 0 and int(places.max()) < len(words)):
+    words = dictionaries.get(field.dictionary, [None])
+    used = places if there is None else places[there]
+    if len(used) and not (int(used.min()) >= 0 and int(used.max()) < len(words) - 1):
         raise MalformedError(f"column {shown(field.name)} points outside of its dictionary")
+    if there is not None:
+        places = np.where(there, places.astype(np.int64), -1)
     found = map(words.__getitem__, places.tolist())
-    return Texts(found) if field.values.dtype is None else list(found)
+    return Texts(found) if field.values.kind in _TEXTS else list(found)
 
 
 def _texts(field: _Field, buffers: _Buffers, rows: int) -> Texts:

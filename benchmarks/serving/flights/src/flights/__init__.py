@@ -1,0 +1,1 @@
+"""Which flights arrive late: `data` loads what the pipeline of `pipeline` learns from."""
