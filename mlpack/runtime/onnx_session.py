@@ -20,6 +20,10 @@ RAISES = "values for which it raises"
 ROUNDING = ("MatMulScaleFusion",)
 """Optimizers that lose digits: this one turns a factor beside a product of matrices to float32."""
 
+_CELLS, _LEAST = 2**18, 256
+"""Larger batches are taken in parts: one-hot columns of so many cells (2 MB) stay in the cache, and
+ONNX Runtime keeps no more memory than they need."""
+
 
 class OnnxEngine:
     """The core graph and its encoding. ONNX Runtime sessions are safe across threads.
@@ -41,7 +45,8 @@ class OnnxEngine:
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=ROUNDING
         )
         self._encoder = Encoder(signature, encoding)
-        self._at_once = encoding.at_once
+        width = len(encoding.numbers) + sum(len(codes.categories) for codes in encoding.codes)
+        self._at_once = encoding.at_once or max(_LEAST, _CELLS // (width or 1))
         self._names = [output.name for output in self._graph.get_outputs()]
         place = {name: index for index, name in enumerate(self._names)}
         self._refused = place.get("refused")
@@ -73,7 +78,10 @@ class OnnxEngine:
 
     def _run(self, inputs: Inputs, rows: int, refusals: tuple[Refusal, ...]) -> Predictions:
         outputs = self._graph.run(self._names, inputs)
-        if self._refused is not None and outputs[self._refused].any():
+        # To look at one flag is faster than to ask an array of one.
+        if self._refused is not None and (
+            outputs[self._refused][0] if rows == 1 else outputs[self._refused].any()
+        ):
             told = {refusal.row for refusal in refusals}
             own = [
                 Refusal(row, None, ACCEPTED, RAISES)

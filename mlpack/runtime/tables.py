@@ -7,17 +7,20 @@ An empty CSV cell is missing; so an empty string cannot be said in CSV. Booleans
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from .contract import Signature
+from .contract import Category, Signature
 from .predictions import Answers, Predictions, label_key
 from .validate import MalformedError
 from .values import Texts
 
+_encode = msgspec.json.Encoder().encode
 _EXACT = (((bool,), np.bool_), ((int,), np.int64), ((int, float), np.float64))
 _BOOLEANS = {"true": True, "false": False}
 
@@ -176,6 +179,34 @@ def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
         return
     for key, row in zip(keys, predictions.probabilities.tolist(), strict=True):
         yield [key, *row]
+
+
+def written(answers: Answers, predictions: Predictions) -> bytes:
+    """A CSV of the predictions, with its header."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header(answers, predictions))
+    labels, probabilities = predictions.labels, predictions.probabilities
+    if labels is None or probabilities is None or not np.isfinite(probabilities).all():
+        writer.writerows(cells(answers, predictions))
+        return stream.getvalue().encode()
+    # All numbers at once; what stands between them is the same in all rows of a label.
+    places = labels.tolist()
+    open_ones = b",%b" * len(answers.keys) + b"\n"
+    forms = {place: _cell(answers.labels[place]) + open_ones for place in set(places)}
+    numbers = _encode(probabilities.ravel().tolist())[1:-1].split(b",") if places else ()
+    rows = b"".join(map(forms.__getitem__, places)) % tuple(numbers)
+    return stream.getvalue().encode() + rows
+
+
+def _cell(label: Category) -> bytes:
+    """A label as a cell of CSV, ready to be filled in behind."""
+    stream = io.StringIO()
+    # What is quoted depends on the end of lines.
+    csv.writer(stream, lineterminator="\n").writerow(
+        [label_key(label) if isinstance(label, bool) else label]
+    )
+    return stream.getvalue()[:-1].encode().replace(b"%", b"%%")
 
 
 def arrays(answers: Answers, predictions: Predictions) -> dict[str, np.ndarray | Coded]:

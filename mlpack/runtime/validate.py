@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from .contract import Schema, Signature
 from .predictions import Refusal, shown
 from .rowtypes import NONE, expressed, row_type
 from .rules import Rules
 from .session import beyond_doubt
-from .values import Clean, Reader
+from .values import Clean, Reader, Values
 
 RESERVED = "instances"
 """The key that holds the rows of a batch, which therefore cannot be a column."""
@@ -67,6 +68,7 @@ class Validator:
                 if expressed(column, schema.columns.get(column.name, NONE))
             ),
         )
+        self._kinds = [column.type for column in signature.columns]
         self._row = row_type(signature, schema, forbid_unknown=True)
         self._decode_row: msgspec.json.Decoder[Any] | None = None
         self._decode_batch: msgspec.json.Decoder[Any] | None = None
@@ -145,9 +147,19 @@ class Validator:
 
     def _checked(self, rows: Sequence[Any]) -> Clean:
         """Rows of the compiled type, as columns; only the rules that are not compiled are left."""
-        columns = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+        found = zip(*map(msgspec.structs.astuple, rows), strict=True)
+        columns = [self._array(values, place) for place, values in enumerate(found)]
         refusals = self._rest.many(columns) if self._rest else []
         return Clean(columns, len(rows), tuple(sorted(refusals, key=_row_of)))
+
+    def _array(self, values: tuple[Any, ...], place: int) -> Values:
+        """Numbers as an array: so they are converted once, and not by each who looks at them."""
+        kind = self._kinds[place]
+        if kind == "number":
+            return np.array(values, dtype=np.float64)
+        if kind == "integer" and None not in values:
+            return np.array(values, dtype=np.int64)
+        return values
 
     def _precise(self, data: Any) -> Clean:  # noqa: ANN401 - any JSON value
         if not isinstance(data, dict):

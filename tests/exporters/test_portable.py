@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 from exporting import NUMBERS, PENGUINS, STRINGS, proved
 from sklearn.compose import ColumnTransformer
@@ -125,3 +126,17 @@ def test_a_category_may_not_be_what_stands_for_missing():
     )
     with pytest.raises(NotExportableError, match="category of sex"):
         compose(exported.model, encoding, signature)
+
+
+def test_a_number_of_single_precision_is_rounded_before_it_is_looked_up():
+    frame = pd.DataFrame({"x": np.array([0.1, 0.2, 0.3] * 30, np.float32)})
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge())
+    pipeline.fit(frame, np.arange(90) % 3)
+    signature = observe(frame, pipeline, target="y", source="train")
+    _, _, exported = proved(pipeline, frame)
+    made = compose(exported.model, exported.encoding, signature)
+    engine = PortableEngine(made, MISSING, signature)
+    rows = [{"x": value} for value in (0.1, 0.2, 0.3)]
+    said = PortableSession(signature, engine).rows(rows).values[:, 0]
+    assert np.allclose(said, pipeline.predict(frame.head(3)), rtol=0, atol=1e-12)
+    assert len(set(said.round(6))) == 3

@@ -322,3 +322,8 @@ def test_a_graph_holds_no_more_than_it_needs():
     context.declare_inputs()
     model = context.graph.build([("y", matrix, DOUBLE, ["rows", 50])])
     assert [node.op_type for node in model.graph.node] == ["Mul", "Add", "Abs", "Identity"]
+
+
+@pytest.mark.parametrize("name", ["std", "var", "nanstd", "nanvar"])
+def test_the_spread_with_degrees_of_freedom(name):
+    assert_same(lambda x: getattr(np, name)(x, axis=1, ddof=1))

@@ -59,6 +59,18 @@ def everything(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def answered(connection: socket.socket) -> int:
+    """The status of the one answer that comes, which is read to its end."""
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += connection.recv(65536)
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1])
+
+
 NESTED = 100_000
 BODIES = {
     "NaN": b'{"age": NaN, "visits": 1, "plan": "pro"}',
@@ -182,7 +194,7 @@ def test_a_head_that_never_ends(server):
 def test_a_second_head_that_never_ends_and_a_connection_without_any(server):
     with connect(server) as used, connect(server) as silent:
         used.sendall(load.request(WHOLE))
-        assert used.recv(65536).startswith(b"HTTP/1.1 200")
+        assert answered(used) == 200
         used.sendall(b"POST /pre")
         assert everything(used) == b""
         assert everything(silent) == b""
@@ -192,7 +204,7 @@ def test_a_connection_between_two_requests_is_left_alone(server):
     with connect(server) as connection:
         for _ in range(2):
             connection.sendall(load.request(WHOLE))
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            assert answered(connection) == 200
             time.sleep(2.5)
 
 
@@ -204,16 +216,15 @@ def test_a_body_that_comes_in_drops(server):
     assert said.startswith(b"HTTP/1.1 408")
 
 
-def test_an_answer_that_nobody_reads(server):
-    body = b'{"instances":[' + b",".join([b'{"visits":1,"plan":"p"}'] * 70_000) + b"]}"
+def test_answers_that_nobody_reads(server):
+    body = b'{"instances":[' + b",".join([b'{"visits":1,"plan":"p"}'] * 50_000) + b"]}"
     with connect(server) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(load.request(body))
-        time.sleep(6)
+        connection.sendall(load.request(body) * 5)
+        time.sleep(4)
         said = everything(connection)
-    # It was cut off: the whole answer is longer than what the two ends hold.
+    # It was cut off: all of it is longer than what the two ends hold.
     length = int(said.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    assert len(said) < length
+    assert len(said) < 5 * length
 
 
 def test_clients_that_leave(server):

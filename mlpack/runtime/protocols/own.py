@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import io
 from collections.abc import Callable, Sequence
@@ -108,19 +107,14 @@ class Formats:
         return given
 
     def _write_json(self, predictions: Predictions) -> Reply:
-        objects = self._model.answers.objects(predictions)
-        return Reply(b'{"predictions":' + self._encode(objects) + self._tail)
+        return Reply(b'{"predictions":' + self._model.answers.json(predictions) + self._tail)
 
     def _write_lines(self, predictions: Predictions) -> Reply:
         objects = self._model.answers.objects(predictions)
         return Reply(b"".join(self._encode(item) + b"\n" for item in objects), NDJSON)
 
     def _write_csv(self, predictions: Predictions) -> Reply:
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(tables.header(self._model.answers, predictions))
-        writer.writerows(tables.cells(self._model.answers, predictions))
-        return Reply(stream.getvalue().encode(), CSV)
+        return Reply(tables.written(self._model.answers, predictions), CSV)
 
     def _read_csv(self, body: bytes) -> Clean:
         try:

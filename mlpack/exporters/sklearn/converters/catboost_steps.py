@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.converters import shallow
 from mlpack.exporters.sklearn.converters.catboost_model import Raw, Told, grown, told, trees
 from mlpack.exporters.sklearn.converters.catboost_tables import tables
 from mlpack.exporters.sklearn.converters.ensemble import Ensemble
-from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.linear import expit, two_sided
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT, INT64
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
@@ -34,7 +35,7 @@ def _classifier(
             label=graph.argmax(sums), probabilities=graph.node("Softmax", [sums], axis=1)
         )
     if model.loss == "MultiClassOneVsAll":
-        return Outputs(label=graph.argmax(sums), probabilities=graph.node("Sigmoid", [sums]))
+        return Outputs(label=graph.argmax(sums), probabilities=expit(sums, context))
     if model.loss not in ("Logloss", "CrossEntropy") or len(model.bias) > 1:
         raise NotExportableError(
             join(path, describe(step)),
@@ -46,7 +47,7 @@ def _classifier(
     above = graph.node("Greater", [sums, graph.constant(edge)])
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),
-        probabilities=two_sided(graph.node("Sigmoid", [sums]), context),
+        probabilities=two_sided(expit(sums, context), context),
     )
 
 
@@ -91,15 +92,16 @@ def _sums(
         number = split["float_feature_index"]
         return order[number], float(np.float32(split["border"])), number in model.missing_above
 
-    for raw in trees(model):
-        tree, values = grown(raw, column, ensemble.targets)
+    every = [grown(raw, column, ensemble.targets) for raw in trees(model)]
+    for tree, values in every:
         ensemble.add(tree, values)
     parts = [part for part in (numbers, asked) if part is not None]
     if not parts:
         # Categories that no tree looks at: the leaves are all there is.
         first = context.code(str(features[0].raw))
         parts = [graph.cast(graph.reshape(first, [-1, 1]), DOUBLE)]
-    sums = ensemble.node(graph.concat(parts), context)
+    found = [tree for tree, _ in every], [values for _, values in every]
+    sums = shallow.sums(*found, ensemble, graph.concat(parts), context)
     if model.scale != 1:
         sums = graph.multiply(sums, graph.constant(np.float64(model.scale)))
     return graph.add(sums, graph.constant(model.bias.reshape(1, -1))) if model.bias.any() else sums

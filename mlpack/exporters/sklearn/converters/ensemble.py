@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from mlpack.exporters.sklearn.features import Context
-from mlpack.exporters.sklearn.graph import DOUBLE
+from mlpack.exporters.sklearn.graph import DOUBLE, Graph
 
 Array = NDArray[Any]
 BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, BRANCH_GT, BRANCH_MEMBER = 0, 1, 2, 3, 6
@@ -181,13 +181,17 @@ class Ensemble:
 
     def node(self, matrix: str, context: Context) -> str:
         """The node in the graph: [rows, targets], the sums over the trees in their order."""
+        return self.within(context.graph, matrix)
+
+    def within(self, graph: Graph, matrix: str) -> str:
+        """The same in a graph of its own, such as a branch."""
         count = len(self.features)
         sets: dict[str, Any] = {}
         if self.members:
             sets["membership_values"] = helper.make_tensor(
                 "members", self.element, [len(self.members)], self.members
             )
-        return context.graph.node(
+        return graph.node(
             "TreeEnsemble",
             [matrix],
             domain="ai.onnx.ml",

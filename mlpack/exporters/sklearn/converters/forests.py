@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree
+from mlpack.exporters.sklearn.converters.shallow import sums
 from mlpack.exporters.sklearn.features import Context
 from mlpack.exporters.sklearn.graph import FLOAT, INT32
 
@@ -50,18 +51,18 @@ def summed(trees: Sequence[Tree], values: Sequence[Array], matrix: str, context:
         ensemble = Ensemble(targets=targets)
         for tree, value in zip(trees, values, strict=True):
             ensemble.add(tree, value)
-        return ensemble.node(matrix, context)
+        return sums([_rounded(tree) for tree in trees], values, ensemble, matrix, context)
     graph = context.graph
     trees, single = _both_ways(trees, matrix, context)
     if len(trees) == 1:
         leaf = _leaves(_group(trees), single, context)
         table = graph.constant(_at_leaves(trees[0], values[0]))
         return graph.node("Gather", [table, graph.reshape(leaf, [-1])], axis=0)
-    sums: list[str] = []
+    found: list[str] = []
     for start in range(0, len(trees), TOGETHER):
         chosen = slice(start, start + TOGETHER)
-        sums = _added(sums, trees[chosen], values[chosen], single, context)
-    by_target = sums[0] if targets == 1 else graph.node("Concat", sums, axis=0)
+        found = _added(found, trees[chosen], values[chosen], single, context)
+    by_target = found[0] if targets == 1 else graph.node("Concat", found, axis=0)
     return graph.node("Transpose", [by_target], perm=[1, 0])
 
 

@@ -16,7 +16,7 @@ from packaging.version import Version
 from mlpack.exporters.sklearn.converters.answers import across, present
 from mlpack.exporters.sklearn.converters.ensemble import LEAF, Array, Tree
 from mlpack.exporters.sklearn.converters.forests import summed
-from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.linear import expit, two_sided
 from mlpack.exporters.sklearn.converters.trees import float32_matrix, sklearn_tree
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import INT64
@@ -36,8 +36,8 @@ def _classifier(
         shares = graph.node("Softmax", [raw], axis=1)
         return Outputs(label=graph.argmax(raw), probabilities=shares, scores=raw)
     above = graph.node("GreaterOrEqual", [raw, graph.constant(np.float64(0))])
-    slope = 2.0 if step.loss == "exponential" else 1.0
-    share = graph.node("Sigmoid", [graph.multiply(raw, graph.constant(slope))])
+    doubled = graph.add(raw, raw) if step.loss == "exponential" else raw
+    share = expit(doubled, context)
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),
         probabilities=two_sided(share, context),

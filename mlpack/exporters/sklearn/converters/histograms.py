@@ -19,7 +19,7 @@ from mlpack.exporters.sklearn.converters.ensemble import (
     Tree,
     grown,
 )
-from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.linear import expit, two_sided
 from mlpack.exporters.sklearn.features import NAN, UNKNOWN, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import INT64
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk
@@ -37,7 +37,7 @@ def _classifier(
     above = graph.node("Greater", [raw, graph.constant(np.float64(0))])
     return Outputs(
         label=graph.reshape(graph.cast(above, INT64), [-1]),
-        probabilities=two_sided(graph.node("Sigmoid", [raw]), context),
+        probabilities=two_sided(expit(raw, context), context),
         scores=raw,
     )
 

@@ -27,7 +27,7 @@ from mlpack.exporters.sklearn.converters.lightgbm_model import (
     by_node,
     told,
 )
-from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.linear import expit, two_sided
 from mlpack.exporters.sklearn.features import NAN, Context, Feature, plain
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe
@@ -118,7 +118,7 @@ def _linked(path: str, step: Any, model: Told, raw: str, context: Context) -> st
         slope = float(model.parameters.get("sigmoid", 1))
         if slope != 1:
             raw = graph.multiply(raw, graph.constant(np.float64(slope)))
-        return graph.node("Sigmoid", [raw])
+        return expit(raw, context)
     raise NotExportableError(
         path, f"{describe(step)}: the objective {name!r} has no exact graph yet"
     )

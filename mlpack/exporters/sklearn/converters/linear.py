@@ -18,7 +18,7 @@ def _decision(path: str, step: Any, features: tuple[Feature, ...], context: Cont
     """X @ coef.T + intercept: float64 [rows, outputs]."""
     graph = context.graph
     matrix = context.matrix(features, path)
-    context.refusals.append(graph.not_finite(matrix))
+    context.refusals.append(graph.not_finite(matrix, width=len(features)))
     weights = np.atleast_2d(np.asarray(step.coef_, np.float64)).T
     product = graph.matmul(matrix, graph.constant(np.ascontiguousarray(weights)))
     intercept = np.asarray(step.intercept_, np.float64).reshape(1, -1)

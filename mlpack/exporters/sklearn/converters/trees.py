@@ -47,7 +47,8 @@ def float32_matrix(
     matrix = context.matrix(features, path)
     rounded = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
     # What float32 cannot hold became an infinity, which the original refuses too.
-    context.refusals.append(graph.not_finite(rounded, allow_nan=allow_nan))
+    refused = graph.not_finite(rounded, allow_nan=allow_nan, width=len(features))
+    context.refusals.append(refused)
     return rounded
 
 
