@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 SWAPPED = {
     "Add": "Sub",
@@ -74,14 +74,14 @@ def mutants(model: bytes, seed: int = 0) -> Iterator[Mutant]:
 def _kinds(model: ModelProto, chance: random.Random) -> dict[str, list[Edit]]:
     kinds: dict[str, list[Edit]] = {}
     floats = _float32_inputs(model)
-    for index, node in enumerate(model.graph.node):
+    for index, node in enumerate(_nodes(model.graph)):
         for kind, edits in _of_node(
             index, node, rounded=bool(floats.intersection(node.input[:1]))
         ).items():
             kinds.setdefault(kind, []).extend(edits)
     tables = {
         node.input[0]
-        for node in model.graph.node
+        for node in _nodes(model.graph)
         if node.op_type == "Gather" and not any(a.name == "axis" and a.i for a in node.attribute)
     }
     for index, tensor in enumerate(model.graph.initializer):
@@ -126,10 +126,20 @@ def _of_constant(
     return kinds
 
 
+def _nodes(graph: GraphProto) -> list[NodeProto]:
+    """The nodes of a graph and of its branches, to be changed in their places."""
+    found = []
+    for node in graph.node:
+        found.append(node)
+        for attribute in node.attribute:
+            found += _nodes(attribute.g)
+    return found
+
+
 def _float32_inputs(model: ModelProto) -> set[str]:
     """The tensors that were rounded to float32, be they held in double or not."""
     rounded: set[str] = set()
-    for node in model.graph.node:
+    for node in _nodes(model.graph):
         if node.op_type == "Cast" and (
             node.attribute[0].i == TensorProto.FLOAT or node.input[0] in rounded
         ):
@@ -166,7 +176,7 @@ def _put(attribute: onnx.AttributeProto, array: np.ndarray) -> None:
 
 def _move_threshold(index: int, place: int, *, up: bool, rounded: bool) -> Edit:
     def edit(model: ModelProto) -> str:
-        attribute = _attribute(model.graph.node[index], "nodes_splits")
+        attribute = _attribute(_nodes(model.graph)[index], "nodes_splits")
         array = numpy_helper.to_array(attribute.t).copy()
         kind = np.float32 if rounded else array.dtype.type
         value = kind(array[place])
@@ -176,7 +186,7 @@ def _move_threshold(index: int, place: int, *, up: bool, rounded: bool) -> Edit:
             below = value if float(value) <= attribute_value(attribute, place) else array[place]
             array[place] = np.nextafter(np.float32(below), np.float32(-np.inf))
         _put(attribute, array)
-        return f"node {place} of {model.graph.node[index].name}"
+        return f"node {place} of {_nodes(model.graph)[index].name}"
 
     return edit
 
@@ -188,18 +198,18 @@ def attribute_value(attribute: onnx.AttributeProto, place: int) -> float:
 
 def _strict(index: int, place: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        attribute = _attribute(model.graph.node[index], "nodes_modes")
+        attribute = _attribute(_nodes(model.graph)[index], "nodes_modes")
         array = numpy_helper.to_array(attribute.t).copy()
         array[place] = {0: 1, 1: 0, 2: 3, 3: 2}.get(int(array[place]), 0)
         _put(attribute, array)
-        return f"node {place} of {model.graph.node[index].name}"
+        return f"node {place} of {_nodes(model.graph)[index].name}"
 
     return edit
 
 
 def _cross(index: int, place: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        node = model.graph.node[index]
+        node = _nodes(model.graph)[index]
         for kind in ("nodeids", "leafs"):
             yes, no = (_attribute(node, f"nodes_{side}{kind}") for side in ("true", "false"))
             yes.ints[place], no.ints[place] = no.ints[place], yes.ints[place]
@@ -210,7 +220,7 @@ def _cross(index: int, place: int) -> Edit:
 
 def _flip(index: int, place: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        node = model.graph.node[index]
+        node = _nodes(model.graph)[index]
         attribute = _attribute(node, "nodes_missing_value_tracks_true")
         attribute.ints[place] = 1 - attribute.ints[place]
         return f"node {place} of {node.name}"
@@ -220,18 +230,18 @@ def _flip(index: int, place: int) -> Edit:
 
 def _leaf(index: int, place: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        attribute = _attribute(model.graph.node[index], "leaf_weights")
+        attribute = _attribute(_nodes(model.graph)[index], "leaf_weights")
         array = numpy_helper.to_array(attribute.t).copy()
         array[place] = 0 if array[place] else 1
         _put(attribute, array)
-        return f"leaf {place} of {model.graph.node[index].name}"
+        return f"leaf {place} of {_nodes(model.graph)[index].name}"
 
     return edit
 
 
 def _swap(index: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        node = model.graph.node[index]
+        node = _nodes(model.graph)[index]
         told = f"{node.op_type} {node.name}"
         node.op_type = SWAPPED[node.op_type]
         return told
@@ -241,10 +251,10 @@ def _swap(index: int) -> Edit:
 
 def _leave_out(index: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        node = model.graph.node[index]
+        node = _nodes(model.graph)[index]
         told = f"{node.op_type} {node.name}"
         identity = helper.make_node("Identity", [node.input[DATA[node.op_type]]], node.output)
-        model.graph.node[index].CopyFrom(identity)
+        _nodes(model.graph)[index].CopyFrom(identity)
         return told
 
     return edit
@@ -252,12 +262,12 @@ def _leave_out(index: int) -> Edit:
 
 def _move_bound(index: int) -> Edit:
     def edit(model: ModelProto) -> str:
-        node = model.graph.node[index]
+        node = _nodes(model.graph)[index]
         for name in node.input:
             for tensor in model.graph.initializer:
                 if tensor.name == name:
                     array = numpy_helper.to_array(tensor).copy()
-                    moved = np.nextafter(array, array.dtype.type(np.inf)) if array.size else array
+                    moved = array + 1 if array.dtype.kind == "i" else np.nextafter(array, np.inf)
                     # Others may share the constant: this node gets one of its own.
                     own = numpy_helper.from_array(moved, name + "_moved")
                     model.graph.initializer.append(own)
