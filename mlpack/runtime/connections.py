@@ -7,6 +7,8 @@ never ends, for a connection on which no request ever begins, or for an answer t
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +19,11 @@ MOST_HEAD = 65_536
 
 SLOWEST = 1_000
 """Bytes a second that somebody must read of an answer, at least."""
+
+PATIENCE = 1.0
+"""Seconds in which a request must be whole when the server stops."""
+
+_AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)  # asyncio's sockets do not block anyway
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -42,6 +49,23 @@ class Connection(HttpToolsProtocol):
             if self._head > MOST_HEAD and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close the connection, or let it answer first what has come, be it read or not."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or not (self._head or self._has_come()):
+            super().shutdown()
+        else:
+            self.loop.call_later(PATIENCE, self.close_if_silent)
+
+    def _has_come(self) -> bool:
+        """Whether something waits to be read, which closing would throw away."""
+        number = self.transport.get_extra_info("socket").fileno()
+        with socket.socket(fileno=os.dup(number)) as own:
+            try:
+                return bool(own.recv(1, socket.MSG_PEEK | _AT_ONCE))
+            except OSError:
+                return False
 
     def close_if_silent(self) -> None:
         """Close the connection, unless a request is in work."""

@@ -17,7 +17,7 @@ import uvicorn
 
 from . import logs, machine, operating, samples, workers
 from .app import App
-from .connections import Connection, Sweeper
+from .connections import PATIENCE, Connection, Sweeper
 from .faults import ServerError
 from .gathering import Link
 from .model import Model
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 _TICK = 0.05
 """Seconds between looks at whether a second signal came."""
-_PATIENCE = 1.0
-"""Seconds in which the very last connections must begin a request."""
 
 
 def serve(settings: Settings, folder: Path | None = None) -> int:
@@ -208,7 +206,7 @@ class _Server(uvicorn.Server):
                 _, protocol = await loop.connect_accepted_socket(
                     self._connection, connection, ssl=self.config.ssl
                 )
-                loop.call_later(_PATIENCE, protocol.close_if_silent)
+                loop.call_later(PATIENCE, protocol.close_if_silent)
 
     def _connection(self) -> Connection:
         return Connection(

@@ -301,7 +301,7 @@ def test_a_drain_under_load_loses_nothing(sleepy):
         threading.Timer(1.0, server.process.send_signal, [signal.SIGTERM]).start()
         figures = asyncio.run(load.steady(server.port, data, 100, 4))
         assert server.process.wait(20) == 0
-    assert set(figures.statuses) == {200}
+    assert set(figures.statuses) == {200}, figures.statuses
     assert figures.statuses[200] >= 80
     assert figures.unsent > 0
 
