@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from mlpack.ports import NotExportableError
+from mlpack.errors import InputError
 
 FRAME = PENGUINS[NUMBERS[:2]]
 MEMBERS = {
@@ -76,5 +76,5 @@ def test_a_class_that_no_row_was_without():
 def test_several_labels_at_once_are_refused():
     several = np.column_stack([PENGUINS.species == "Gentoo", PENGUINS.sex == "male"]).astype(int)
     pipeline = behind(OneVsRestClassifier(LogisticRegression())).fit(FRAME, several)
-    with pytest.raises(NotExportableError, match="several labels"):
+    with pytest.raises(InputError, match="several labels"):
         proved(pipeline, FRAME)
