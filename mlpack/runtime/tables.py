@@ -22,6 +22,8 @@ from .values import Texts
 
 _encode = msgspec.json.Encoder().encode
 _EXACT = (((bool,), np.bool_), ((int,), np.int64), ((int, float), np.float64))
+_SMALL, _LARGE = 1e-4, 1e16
+"""Below and from there on Python writes an exponent; in between everybody writes the same."""
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -194,9 +196,18 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
     places = labels.tolist()
     open_ones = b",%b" * len(answers.keys) + b"\n"
     forms = {place: _cell(answers.labels[place]) + open_ones for place in set(places)}
-    numbers = _encode(probabilities.ravel().tolist())[1:-1].split(b",") if places else ()
+    numbers = _texts(probabilities.ravel()) if places else []
     rows = b"".join(map(forms.__getitem__, places)) % tuple(numbers)
     return stream.getvalue().encode() + rows
+
+
+def _texts(numbers: np.ndarray) -> list[bytes]:
+    """Finite numbers as Python writes them, and so the command line: 1e-05, not 0.00001."""
+    texts = _encode(numbers.tolist())[1:-1].split(b",")
+    size = np.abs(numbers)
+    for place in np.flatnonzero(((size < _SMALL) & (size > 0)) | (size >= _LARGE)).tolist():
+        texts[place] = repr(float(numbers[place])).encode()
+    return texts
 
 
 def _cell(label: Category) -> bytes:
