@@ -64,7 +64,8 @@ def compose(core: bytes, encoding: Encoding, signature: Signature) -> bytes:
         signature: the raw columns, and the labels.
 
     Raises:
-        NotExportableError: a text is counted by Python, or a part of the pipeline stays Python.
+        NotExportableError: a text is counted by Python, a part of a date is taken, or a part of the
+            pipeline stays Python.
     """
     if encoding.parts:
         told = ", ".join(dict.fromkeys(name for part in encoding.parts for name in part.columns))
@@ -75,6 +76,13 @@ def compose(core: bytes, encoding: Encoding, signature: Signature) -> bytes:
             "",
             f"the words of {told} are found with Python's own rules, which no graph has; "
             "serve the wheel or the image instead",
+        )
+    if encoding.moments:
+        told = ", ".join(dict.fromkeys(moment.column for moment in encoding.moments))
+        raise NotExportableError(
+            "",
+            f"the parts of {told}, such as the hour, are found before the graph, which has no "
+            "dates; serve the wheel or the image instead",
         )
     names = [column.name for column in signature.columns]
     if taken := [name for name in names if name in OUTPUTS or name.startswith((CORE, RAW))]:

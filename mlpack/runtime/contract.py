@@ -238,6 +238,35 @@ class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     binary: bool = False
 
 
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a date or time column as a number: see `dateparts.PARTS`.
+
+    Attributes:
+        column: the column's name.
+        part: such as ``hour``, on the clock of the column's own zone.
+    """
+
+    column: str
+    part: str
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock of a column with a zone, as the original's own library had it.
+
+    Libraries differ in it, and tables of zones change: what was proved stays as it was.
+
+    Attributes:
+        column: the column's name.
+        since: when the clock was put, in seconds since 1970 in UTC, ascending.
+        offsets: by how many seconds it is ahead of UTC: before the first of these, and from each
+            of them on. There is one more than `since`.
+    """
+
+    column: str
+    since: tuple[int, ...] = ()
+    offsets: tuple[int, ...]
+
+
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """How rows become the inputs of the core graph. Missing numbers are NaN.
 
@@ -245,6 +274,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
     - ``numbers``: float64 [rows, len(numbers)], one raw column each (booleans as 0 and 1);
     - ``codes``: int64 [rows, len(codes)];
+    - ``moments``: float64 [rows, len(moments)], parts of dates and times (truths as 0 and 1);
     - ``text_0``, ``text_1`` ...: int64 [entries, 3], for each of `texts` a row, a term, and how
       often the row has it; by row and then by term, which a row has once or not at all;
     - ``rows``: int64 [1], how many rows there are;
@@ -267,6 +297,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
         rows: whether the graph is told how many rows there are.
         at_once: how many rows the graph is given at once, so that its memory has a limit; 0 for
             any number.
+        clocks: those of the columns with a zone among `moments`.
     """
 
     format: int = FORMAT
@@ -276,6 +307,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     rows: bool = False
     at_once: int = 0
     parts: tuple[Part, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    clocks: tuple[Clock, ...] = ()
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .contract import Category, Codes, Column, ColumnType, Encoding, Signature
+from .dateparts import Moments
 from .predictions import Refusal, shown
 from .text import Terms
 from .values import Values, cells, fits, single
@@ -83,6 +84,7 @@ class Encoder:
         )
         self._texts = tuple((text.name, place[text.column], Terms(text)) for text in encoding.texts)
         self._rows = encoding.rows
+        self._moments = Moments(signature, encoding) if encoding.moments else None
 
     def one(self, values: Sequence[Any]) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for one row of clean values, in the signature's order."""
@@ -102,6 +104,8 @@ class Encoder:
             found = terms(values[index] or "").items()
             entries = [each for term, count in found for each in (0, term, count)]
             inputs[name] = np.array(entries, dtype=np.int64).reshape(-1, 3)
+        if self._moments is not None:
+            inputs["moments"] = self._moments.of([(value,) for value in values], 1)
         if self._rows:
             inputs["rows"] = ONE
         return inputs, refusals
@@ -127,6 +131,8 @@ class Encoder:
             inputs["codes"] = codes
         for name, index, terms in self._texts:
             inputs[name] = _entries([terms(value or "") for value in cells(columns[index])])
+        if self._moments is not None:
+            inputs["moments"] = self._moments.of(columns, rows)
         if self._rows:
             inputs["rows"] = np.array([rows], dtype=np.int64)
         return inputs, tuple(sorted(refusals, key=lambda refusal: refusal.row))

@@ -21,7 +21,7 @@ _TEXT = re.compile(
     r"(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?)?"
 )
 _UNIT = re.compile(r"(?:datetime64|timestamp)\[(s|ms|us|ns)\b")
-_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 _FIRST = int(np.datetime64("0001-01-01", "s").astype(np.int64))
 _LAST = int(np.datetime64("9999-12-31T23:59:59", "s").astype(np.int64))
@@ -80,7 +80,7 @@ def moment(value: object, column: Column) -> np.datetime64:
     held = unit(column)
     _bounded(seconds, _DAY if column.zone is not None else 0, nanoseconds=held == "ns")
     fraction = int((digits or "").ljust(9, "0"))
-    ticks = seconds * _TICKS[held] + fraction // (10**9 // _TICKS[held])
+    ticks = seconds * TICKS[held] + fraction // (10**9 // TICKS[held])
     made: np.datetime64 = np.int64(ticks).view(f"datetime64[{held}]")
     return made
 

@@ -177,6 +177,8 @@ def _fed(encoding: Encoding, inputs: set[str]) -> Encoding:
         codes=encoding.codes if "codes" in inputs else (),
         texts=tuple(text for text in encoding.texts if text.name in inputs),
         rows="rows" in inputs,
+        moments=encoding.moments if "moments" in inputs else (),
+        clocks=encoding.clocks if "moments" in inputs else (),
     )
 
 

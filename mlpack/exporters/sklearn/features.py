@@ -22,7 +22,17 @@ import numpy as np
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
 from mlpack.exporters.sklearn.sparse import Sparse, SparseGraph
 from mlpack.ports import NotExportableError
-from mlpack.runtime.contract import Category, Codes, Column, Encoding, Part, Signature, Text
+from mlpack.runtime.contract import (
+    Category,
+    Clock,
+    Codes,
+    Column,
+    Encoding,
+    Moment,
+    Part,
+    Signature,
+    Text,
+)
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -87,6 +97,8 @@ class Context:
         refusals: tensors, bool [rows], true where the original raises.
         texts: how texts are counted before the graph, by the same without a name: each way once.
         parts: what stays Python.
+        moments: the parts of dates and times that stand in the input ``moments``, in order.
+        clocks: those of the zoned columns among them, by column.
         derived: columns of categories that the user's code computed, which the signature has been
             given: what makes their codes, int64 [rows], from the categories that are known.
     """
@@ -101,6 +113,8 @@ class Context:
     refusals: list[str] = field(default_factory=list)
     used_numbers: set[str] = field(default_factory=set)
     parts: list[Kept] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    clocks: dict[str, Clock] = field(default_factory=dict)
     derived: dict[str, Callable[[tuple[Category, ...]], str]] = field(default_factory=dict)
     _widths: dict[str, int] = field(default_factory=dict)
 
@@ -161,6 +175,14 @@ class Context:
         """Rows of a table by the code of a raw column: float64 [rows, table.shape[1]]."""
         return self.graph.node("Gather", [self.graph.constant(table), self.code(raw)], axis=0)
 
+    def moment(self, moment: Moment, clock: Clock | None) -> str:
+        """A part of a raw column of dates or times: float64 [rows, 1], NaN where it is missing."""
+        if moment not in self.moments:
+            self.moments.append(moment)
+        if clock is not None:
+            self.clocks[moment.column] = clock
+        return self.graph.columns("moments", [self.moments.index(moment)])
+
     def text(self, text: Text, *, path: str, what: str) -> Sparse:
         """How often a raw text column has each term; the step that counts, for messages."""
         named = msgspec.structs.replace(text, name=f"text_{len(self.texts)}")
@@ -181,7 +203,8 @@ class Context:
                     raise NotExportableError(
                         path,
                         f"the column {feature.name!r} holds dates or times, which a graph cannot "
-                        "calculate with: make numbers of it in data.load, for example .dt.hour",
+                        "calculate with: make numbers of it in a FunctionTransformer or in "
+                        "data.load, for example .dt.hour",
                     )
                 raise NotExportableError(
                     path, f"the column {feature.name!r} reaches it as text: encode it before"
@@ -234,11 +257,16 @@ class Context:
             for index, name in enumerate(names)
         )
 
-    def derive(self, name: str, codes: Callable[[tuple[Category, ...]], str]) -> None:
+    def derive(
+        self,
+        name: str,
+        codes: Callable[[tuple[Category, ...]], str],
+        kind: Literal["string", "number"] = "string",
+    ) -> None:
         """A column of categories that was computed: from here on like a raw one."""
         self.derived[name] = codes
         if all(column.name != name for column in self.signature.columns):
-            column = Column(name=name, type="string", dtype="object")
+            column = Column(name=name, type=kind, dtype="object")
             self.signature = msgspec.structs.replace(
                 self.signature, columns=(*self.signature.columns, column)
             )
@@ -251,6 +279,7 @@ class Context:
             self.refusals.append(self.graph.node("Equal", [self.code(raw), unknown]))
         self.graph.input("numbers", DOUBLE, len(self.numbers))
         self.graph.input("codes", INT64, len(self.codes))
+        self.graph.input("moments", DOUBLE, len(self.moments))
         for kept in self.parts:
             self.graph.input(kept.part.name, DOUBLE, kept.part.width)
 
@@ -281,6 +310,8 @@ class Context:
             ),
             texts=tuple(self.texts.values()),
             parts=tuple(kept.part for kept in self.parts),
+            moments=tuple(self.moments),
+            clocks=tuple(self.clocks[name] for name in sorted(self.clocks)),
         )
 
 

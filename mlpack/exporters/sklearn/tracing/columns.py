@@ -10,6 +10,7 @@ import numpy as np
 from mlpack.exporters.sklearn.features import Feature
 from mlpack.exporters.sklearn.tracing.arrays import Array
 from mlpack.exporters.sklearn.tracing.coded import Coded
+from mlpack.exporters.sklearn.tracing.dates import Dated
 from mlpack.exporters.sklearn.tracing.errors import TraceError
 from mlpack.exporters.sklearn.tracing.tape import FLOAT64, TRUTH, Dtype, Tape, lib
 
@@ -17,6 +18,7 @@ OTHER_ROWS = (
     "needs the other rows, and one row's answer may not depend on another: "
     "learn it in fit and keep it"
 )
+DATES = "dates or times are computed with: take parts of them, such as .dt.hour"
 
 
 class Rows:
@@ -45,6 +47,7 @@ class Column:
     Attributes:
         coded: its categories; None for computed numbers.
         origin: what the step before handed over, as long as nothing was done to it.
+        dated: its dates or times, which have parts and no numbers.
     """
 
     def __init__(
@@ -55,8 +58,9 @@ class Column:
         *,
         make: Callable[[], Array] | None = None,
         kind: Any = None,
+        dated: Dated | None = None,
     ) -> None:
-        self.coded, self.origin = coded, origin
+        self.coded, self.origin, self.dated = coded, origin, dated
         self._array, self._make = array, make
         self._kind = array.dtype if array is not None else kind
 
@@ -81,6 +85,8 @@ class Column:
         array = self.array
         if array is not None:
             return array
+        if self.dated is not None:
+            raise TraceError(DATES)
         if self.coded is None:
             raise TraceError("the column is empty")
         return self.coded.numbers()
@@ -95,9 +101,16 @@ class Column:
         """The type that pandas would tell."""
         if self._kind is not None:
             return self._kind
+        if self.dated is not None:
+            return self.dated.dtype
         if self.coded is None or self.coded.dtype in ("object", "str"):
             return np.dtype(object)
         return self.coded.dtype
+
+
+def _undated(column: Column) -> None:
+    if column.dated is not None:
+        raise TraceError(DATES)
 
 
 def of(value: Any, tape: Tape) -> Column:
@@ -126,6 +139,7 @@ def of(value: Any, tape: Tape) -> Column:
 
 def as_type(column: Column, dtype: Any) -> Column:
     """``astype``: pandas refuses to make a whole number of what is none."""
+    _undated(column)
     if isinstance(dtype, str) and dtype in ("category", "str", "string", "object"):
         return _as_text(column, dtype)
     if dtype in (str, object):
@@ -182,6 +196,7 @@ def truths(column: Column) -> Array:
 
 def filled(column: Column, value: Any) -> Column:
     """``fillna`` with a constant or another column."""
+    _undated(column)
     if hasattr(value, "column"):
         other = value.column.numbers()
         array = column.numbers()
@@ -206,6 +221,7 @@ def chosen(condition: Any, column: Column, other: Any) -> Column:
         condition = condition.column.numbers()
     if hasattr(other, "column"):
         other = other.column.numbers()
+    _undated(column)
     if isinstance(other, str) or column.is_text:
         raise TraceError("text is chosen by a condition: use .map({...}) or .replace({...})")
     array: Any = column.numbers()
@@ -216,6 +232,7 @@ def chosen(condition: Any, column: Column, other: Any) -> Column:
 
 def mapped(column: Column, table: Any) -> Column:
     """``map``: a table, or a function that is asked or traced."""
+    _undated(column)
     if hasattr(table, "to_dict") and not isinstance(table, Mapping):
         table = table.to_dict()
     if isinstance(table, Mapping):
@@ -264,6 +281,8 @@ def missing(column: Column) -> Array:
     """``isna``."""
     if column.has_array:
         return lib.isnan(column.numbers())
+    if column.dated is not None:
+        return column.dated.missing()
     if column.coded is None:
         raise TraceError("the column is empty")
     return column.coded.missing()

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mlpack.exporters.sklearn.features import NAN, UNKNOWN
+from mlpack.exporters.sklearn.graph import BOOL, INT64
 from mlpack.exporters.sklearn.tracing.arrays import Array
 from mlpack.exporters.sklearn.tracing.coded import Coded, missing
 from mlpack.exporters.sklearn.tracing.errors import TraceError
@@ -26,6 +27,29 @@ from mlpack.runtime.contract import Category, Text
 def _coded(tape: Tape, name: str, dtype: str = "object") -> Coded:
     known = tuple(tape.context.vocabulary.get(name, {}))
     return Coded(tape, name, (*known, UNKNOWN, NAN), dtype)
+
+
+def part_of_date(tape: Tape, part: str, key: Any) -> Coded:
+    """A part of a date, float64 [rows, 1], as categories that are numbers: encoders take those."""
+
+    def codes(known: tuple[Category, ...]) -> str:
+        graph = tape.context.graph
+        count, absent = (graph.constant(np.int64(len(known) + more)) for more in (0, 1))
+        gone = graph.reshape(graph.node("IsNaN", [part]), [-1])
+        found = graph.where(gone, absent, count)
+        if not known:
+            return found
+        row = graph.constant(np.array([known], np.float64))
+        hot = graph.node("Cast", [graph.node("Equal", [part, row])], to=int(INT64))
+        hit = graph.node("ReduceMax", [hot, graph.constant(np.array([1], np.int64))], keepdims=0)
+        return graph.where(graph.node("Cast", [hit], to=int(BOOL)), graph.argmax(hot), found)
+
+    if key not in tape.dated:
+        name = tape.named(("part of date", key))
+        tape.context.derive(name, codes, "number")
+        tape.dated[key] = _coded(tape, name)
+    made: Coded = tape.dated[key]
+    return made
 
 
 def chosen(tape: Tape, place: Array, choices: Sequence[Any]) -> Coded:

@@ -82,6 +82,11 @@ class Series(np.lib.mixins.NDArrayOperatorsMixin):
         """Methods of text."""
         return _Text(self)
 
+    @property
+    def dt(self) -> Any:
+        """Parts of dates and times."""
+        return _Dates(self)
+
     def __len__(self) -> int:
         return self.tape.rows
 
@@ -300,6 +305,23 @@ class _Text:
 
     def __getitem__(self, key: Any) -> Series:
         return self.__getattr__("__getitem__")(key)
+
+
+class _Dates:
+    """The properties of ``.dt``."""
+
+    def __init__(self, series: Series) -> None:
+        if series.column.dated is None:
+            raise AttributeError("Can only use .dt accessor with datetimelike values")
+        self._series, self._dated = series, series.column.dated
+
+    def __getattr__(self, name: str) -> Any:
+        return self._series.made(Column(*self._dated.part(name)))
+
+    def isocalendar(self) -> Any:
+        """Year, week and day of ISO 8601."""
+        parts = {name: Column(*self._dated.iso(name)) for name in ("year", "week", "day")}
+        return self._series.tape.functions["pandas.frame"](self._series.tape, parts)
 
 
 def _floor(a: Any, b: Any) -> Any:

@@ -75,9 +75,12 @@ class Tape:
         context: what the export shares.
         rows: what stands for the number of rows, a number that nobody has columns of.
         functions: numpy's functions that are no ufuncs, by name.
-        whole_used: raw columns of whole numbers or truths that were taken as such.
+        whole_used: raw columns that were taken as whole numbers or truths, each with a number
+            that is NaN where it is missing.
         closed: derived columns that hold nothing but what is known.
         readings: what was read out of a text, by the derived column.
+        dated: parts of dates as columns of categories, by the column and the part. They stay as
+            they were first: what is learned meanwhile is for the next walk.
         absent: whether a raw number was asked for that the graph does not have.
     """
 
@@ -92,10 +95,11 @@ class Tape:
         self.path = path
         self.context = context
         self.rows = 0
-        self.whole_used: set[str] = set()
+        self.whole_used: dict[str, Cell] = {}
         self.absent = False
         self.closed: set[str] = set()
         self.readings: dict[str, Any] = {}
+        self.dated: dict[Any, Any] = {}
         self._names: dict[Any, str] = {}
         self._base = base
         self._memo: dict[Any, Any] = {}
@@ -204,10 +208,10 @@ class Tape:
         return cell
 
     def whole(self, cell: Cell, raw: str, dtype: Dtype) -> Cell:
-        """A raw column of whole numbers or truths, which comes as float64, in its own type."""
+        """What comes as float64, of a raw column of whole numbers, truths or dates, in its type."""
         tensor = self.node("Cast", [self.matrix([cell])], to=element(dtype))
         self._origins[tensor] = (cell, raw)
-        self.whole_used.add(raw)
+        self.whole_used[raw] = cell
         made: Cell = self.cells(tensor, (1,))[0]
         return made
 

@@ -16,6 +16,7 @@ from mlpack.exporters.sklearn.tracing import functions, pandas_functions
 from mlpack.exporters.sklearn.tracing.arrays import Array
 from mlpack.exporters.sklearn.tracing.coded import Coded
 from mlpack.exporters.sklearn.tracing.columns import Column
+from mlpack.exporters.sklearn.tracing.dates import Dated
 from mlpack.exporters.sklearn.tracing.elementwise import without_rows
 from mlpack.exporters.sklearn.tracing.errors import TraceError, where
 from mlpack.exporters.sklearn.tracing.frames import Frame
@@ -165,6 +166,8 @@ def _column(tape: Tape, feature: Feature, *, whole: bool) -> Column:
     if feature.values is not None and feature.raw is not None:
         dtype = raw.dtype if raw is not None else "object"
         coded = Coded(tape, feature.raw, feature.values, dtype, feature.text)
+    if raw is not None and raw.type in ("date", "datetime"):
+        return Column(origin=feature, dated=Dated(tape, raw, whole=whole))
     if feature.tensor is None or (raw is not None and raw.dtype == "category"):
         if raw is not None and raw.type != "string" and raw.dtype != "category":
             return Column(coded=coded, origin=feature, make=lambda: _nothing(tape), kind=FLOAT64)
@@ -197,10 +200,10 @@ def _nothing(tape: Tape) -> Array:
     return Array(tape, tape.filled(plain, FLOAT64), FLOAT64)
 
 
-def _may_be_missing(tape: Tape) -> list[str]:
+def _may_be_missing(tape: Tape) -> list[Cell]:
     """Whole raw numbers that were used, and that a row may lack: pandas then has floats."""
     nullable = {column.name for column in tape.context.signature.columns if column.nullable}
-    return sorted(tape.whole_used & nullable)
+    return [tape.whole_used[name] for name in sorted(tape.whole_used) if name in nullable]
 
 
 # What comes out
@@ -236,7 +239,7 @@ def _answer(tape: Tape, result: Any, rows: int) -> _Answer:
 
 
 def _made(
-    tape: Tape, path: str, answer: _Answer, other: _Answer | None, absent: list[str]
+    tape: Tape, path: str, answer: _Answer, other: _Answer | None, absent: list[Cell]
 ) -> tuple[Feature, ...]:
     """The features of an answer; of the other one in rows where a whole number is missing."""
     if other is not None and (answer.holder, answer.names) != (other.holder, other.names):
@@ -277,9 +280,8 @@ def _double(tape: Tape, column: Column) -> Cell:
     return cell
 
 
-def _any_missing(tape: Tape, names: list[str]) -> str:
+def _any_missing(tape: Tape, cells: list[Cell]) -> str:
     """Rows in which one of some raw columns is missing: bool [rows, 1]."""
-    cells = [Cell("numbers", tape.context.numbers.index(name)) for name in names]
     absent = tape.node("Cast", [tape.node("IsNaN", [tape.matrix(cells)])], to=int(DOUBLE))
     most = tape.node("ReduceMax", [absent, tape.indices([1])], keepdims=1)
     return tape.node("Cast", [most], to=9)
