@@ -15,9 +15,9 @@ import msgspec
 
 from . import tables
 from .faults import FileError, InvalidInputError
+from .malformed import MalformedError
 from .model import Model
 from .predictions import Predictions, Refusal
-from .validate import MalformedError
 from .values import Clean
 
 _JSON_LINES = (".jsonl", ".ndjson")

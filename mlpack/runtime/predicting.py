@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from .malformed import MalformedError
 from .model import Model
 from .predictions import Predictions
 from .problems import ProblemError, invalid
 from .routes import Exchange, Reply
 from .settings import Settings
-from .validate import MalformedError
 from .values import Clean
 from .watch import Counter, Seen
 

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from .contract import Category, Signature
+from .malformed import MalformedError
 from .predictions import Answers, Predictions, label_key
-from .validate import MalformedError
 from .values import Texts
 
 _encode = msgspec.json.Encoder().encode

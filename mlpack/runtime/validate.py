@@ -6,8 +6,6 @@ decides. So both accept the same, and every refusal names its row and column.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +14,7 @@ import msgspec
 import numpy as np
 
 from .contract import Schema, Signature
+from .malformed import MalformedError, loads
 from .predictions import Refusal, shown
 from .rowtypes import NONE, expressed, row_type
 from .rules import Rules
@@ -26,11 +25,6 @@ RESERVED = "instances"
 """The key that holds the rows of a batch, which therefore cannot be a column."""
 
 _BATCH = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"instances"')
-_DIGITS = 400  # more than a float64 can hold, fewer than Python refuses to read
-
-
-class MalformedError(ValueError):
-    """A body that is not JSON, CSV or whatever it claims to be; says where it goes wrong."""
 
 
 def check_columns(names: Sequence[str]) -> None:
@@ -99,7 +93,7 @@ class Validator:
                     return values
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the precise way says what is wrong
-        return self._precise(_loads(body))
+        return self._precise(loads(body, _constant))
 
     def lines(self, body: bytes) -> Clean:
         """Read a body of JSON lines, one row each; empty lines do not count.
@@ -115,7 +109,7 @@ class Validator:
             else:
                 if rows:
                     return self._checked(rows)
-        lines = [_loads(line) for line in body.split(b"\n") if line.strip()]
+        lines = [loads(line, _constant) for line in body.split(b"\n") if line.strip()]
         if not lines:
             raise MalformedError("there is no row")
         return self._rows(self._json_reader, lines)
@@ -201,23 +195,6 @@ def _refused(row: int, expected: str, got: object, column: str | None = None) ->
     elif isinstance(got, dict):
         said = "an object"
     return Clean([], 0, (Refusal(row, column, expected, said),))
-
-
-def _loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(body.decode("utf-8"), parse_int=_integer, parse_constant=_constant)
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"not UTF-8 at byte {error.start}") from error
-    except RecursionError as error:
-        raise MalformedError("nested too deeply") from error
-    except json.JSONDecodeError as error:
-        raise MalformedError(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
-
-
-def _integer(text: str) -> int | float:
-    return int(text) if len(text) < _DIGITS else math.inf
 
 
 def _constant(name: str) -> Any:  # noqa: ANN401 - never returns

@@ -16,13 +16,13 @@ from protocol_client import post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.contract import Column, Output, Signature
+from mlpack.runtime.malformed import MalformedError
 from mlpack.runtime.model import Model
 from mlpack.runtime.problems import ProblemError
 from mlpack.runtime.protocols import arrow_read, arrow_write
 from mlpack.runtime.protocols.own import ARROW
 from mlpack.runtime.settings import Settings
 from mlpack.runtime.tables import Coded
-from mlpack.runtime.validate import MalformedError
 
 VIEWS = pa.string_view()
 LONG = "a text that is too long to stand in a view"

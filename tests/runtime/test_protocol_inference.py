@@ -20,12 +20,12 @@ from protocol_client import get, post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.malformed import MalformedError
 from mlpack.runtime.model import Model
 from mlpack.runtime.problems import ProblemError
 from mlpack.runtime.protocols.inference import Inference, metadata
 from mlpack.runtime.protocols.tensors import NUMERIC
 from mlpack.runtime.settings import Settings
-from mlpack.runtime.validate import MalformedError
 
 INFER = "/v2/models/churn/infer"
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "mlserver-1.7.1.json").read_text())

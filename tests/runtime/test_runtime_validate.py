@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
-from mlpack.runtime.validate import MalformedError, Validator, check_columns
+from mlpack.runtime.malformed import MalformedError
+from mlpack.runtime.validate import Validator, check_columns
 from mlpack.runtime.values import Clean, cells
 
 SIGNATURE = Signature(

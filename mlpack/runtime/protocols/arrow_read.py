@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..malformed import MalformedError
 from ..predictions import shown
 from ..problems import ProblemError
-from ..validate import MalformedError
 from ..values import Texts
 from .arrow_tables import MOST_FIELDS, Tables, header, messages
 

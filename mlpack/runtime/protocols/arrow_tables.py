@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from ..validate import MalformedError
+from ..malformed import MalformedError
 
 MOST_FIELDS = 10_000
 _MOST_MESSAGES = 1_000

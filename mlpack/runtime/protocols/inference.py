@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 
 from ..contract import Category, Column, Signature
+from ..malformed import MalformedError
 from ..model import Model
 from ..predictions import Predictions, Refusal, label_key, shown
 from ..problems import ProblemError
 from ..routes import Exchange, Headers, Reply, Route
-from ..validate import MalformedError
 from ..values import Clean
 from .tensors import Request, Tensor, elements, packed, parse
 

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from .. import tables
+from ..malformed import MalformedError
 from ..model import Model
 from ..predictions import Predictions, Refusal, shown
 from ..problems import ProblemError, invalid
 from ..routes import JSON, Exchange, Headers, Reply, Route
-from ..validate import MalformedError
 from ..values import Clean
 
 CSV = b"text/csv"

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..malformed import MalformedError, loads
 from ..predictions import shown
-from ..validate import MalformedError
 from ..values import Texts
 
 Parameters = dict[str, Any]
@@ -135,26 +135,13 @@ def _request(body: bytes) -> Request:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # perhaps only for a NaN, which clients write that know no better
     try:
-        data = json.loads(body, parse_constant=_constant, parse_int=_integer)
-        return msgspec.convert(data, Request)
+        return msgspec.convert(loads(body, _constant), Request)
     except msgspec.ValidationError as error:
         raise MalformedError(f"not an inference request: {error}") from error
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"not UTF-8 at byte {error.start}") from error
-    except RecursionError as error:
-        raise MalformedError("nested too deeply") from error
-    except json.JSONDecodeError as error:
-        raise MalformedError(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
 
 
 def _constant(name: str) -> float | None:
     return None if name == "NaN" else float(name)
-
-
-def _integer(text: str) -> int | float:
-    return int(text) if len(text) < 400 else math.inf
 
 
 def elements(tensor: Tensor, missing: str | None) -> list[Any] | np.ndarray:

@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 
+from ..malformed import MalformedError
 from ..model import Model
 from ..predictions import Predictions, Refusal, label_key, shown
 from ..problems import ProblemError
 from ..routes import JSON, Exchange, Headers, Reply, Route
 from ..settings import Settings
-from ..validate import MalformedError
 from ..values import Clean
 
 
