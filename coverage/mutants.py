@@ -18,14 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from cases import CASES
 from cases.data import prepare, table
 from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.proof.prove import prove, serve, serve_in_pieces, serve_singly
 from mlpack.proof.rows import batches
-from mlpack.runtime.onnx_session import OnnxEngine
+from mlpack.runtime.onnx_session import FAILURES, OnnxEngine
 from mlpack.runtime.session import Session
 from mlpack.training.observe import observe, real_rows
 from mutations import Mutant, mutants
@@ -49,13 +48,6 @@ before the gate as if they were new. What passes is asked ten times the gate's r
 seed: a mutant that answers as the right graph does on all of them is *the same* (a threshold moved
 where no input can lie, a branch that no value reaches); one that does not was *missed*.
 """.splitlines()
-
-INVALID = (
-    *(runtime.InvalidGraph, runtime.InvalidArgument, runtime.Fail),
-    *(runtime.RuntimeException, runtime.NotImplemented),
-)
-"""What ONNX Runtime raises for a graph that it cannot load, or cannot run for some row. Anything
-else is a fault of the proof, and ends the run."""
 
 REAL = 600
 """So many held-out rows each: a proof with few rows is the harder one."""
@@ -96,7 +88,7 @@ def fate(subject, mutant: Mutant):
         session = session_of(subject, exported)
         rows = batches(subject.signature, subject.rows, exported)
         report, _ = prove(subject.pipeline, session, subject.signature, exported, rows)
-    except INVALID:
+    except FAILURES:  # anything else is a fault of the proof, and ends the run
         return "does not run"
     if not report.equal:
         return "caught"

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from .contract import ENCODING_FILE, Encoding, Signature, read
 from .encode import Encoder, Inputs
@@ -19,6 +20,12 @@ RAISES = "values for which it raises"
 
 ROUNDING = ("MatMulScaleFusion",)
 """Optimizers that lose digits: this one turns a factor beside a product of matrices to float32."""
+
+FAILURES = (
+    *(state.InvalidGraph, state.InvalidArgument, state.Fail),
+    *(state.RuntimeException, state.NotImplemented),
+)
+"""What ONNX Runtime raises for a graph that it cannot load, or cannot run for some row."""
 
 _CELLS, _LEAST = 2**18, 256
 """Larger batches are taken in parts: one-hot columns of so many cells (2 MB) stay in the cache, and

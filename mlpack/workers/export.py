@@ -11,6 +11,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mlpack.export import Exported, Parity, Step, WorstRow
 from mlpack.files import write_tree
 from mlpack.project import Project
 from mlpack.runtime import contract
+from mlpack.runtime.onnx_session import FAILURES
 from mlpack.runtime.session import Session
 from mlpack.training.described import demanded
 from mlpack.training.usercode import importable
@@ -82,21 +84,23 @@ def _export(
         project, subject.pipeline, subject.signature, given_up=given_up, progress=progress
     )
     progress("proving the export")
-    parity, worst = _proved(subject, exported)
-    if not parity.equal and exported.form != "python":
-        reason = difference(parity)
+    proved = _proved(subject, exported)
+    if proved.failed is not None:
+        reason = proved.failed
         if project.settings.format in forms.DEMANDED:
             raise ProofError(
                 reason,
                 where=str(project.model and project.model.relative_to(project.root).as_posix()),
                 hint='Set format = "auto" in [tool.mlpack] to ship the pipeline as Python.',
             )
-        steps = _fallen_back(parity)
+        steps = proved.steps
         if exported.reason is not None:
             reason = f"{exported.reason}; with that as Python and the rest as a graph, {reason}"
         exported, needs = forms.as_python(project, steps, reason), NOTHING
         progress("proving the pipeline as Python")
-        parity, _ = _proved(subject, exported)
+        # The worst rows of the graph are those that the author wants to see.
+        proved = replace(_proved(subject, exported), worst=proved.worst)
+    parity = proved.parity
     if not parity.equal:
         raise ProofError(
             f"served as Python it answers otherwise than the original: {difference(parity)}",
@@ -126,12 +130,42 @@ def _export(
     if exported.parts:
         files[contract.PARTS_FILE] = exported.parts
     write_tree(out, files)
-    return {"worst": [msgspec.to_builtins(row) for row in worst]}
+    return {"worst": [msgspec.to_builtins(row) for row in proved.worst]}
 
 
-def _proved(subject: Subject, exported: Exported) -> tuple[Parity, tuple[WorstRow, ...]]:
+@dataclass(frozen=True)
+class _Proved:
+    """What the proof of one form found.
+
+    Attributes:
+        parity: the report; one without checks if the graph broke down.
+        worst: for the author's eyes.
+        failed: why the form does not ship, in words; None if it does, or is Python's.
+        steps: what becomes of the steps if it does not.
+    """
+
+    parity: Parity
+    worst: tuple[WorstRow, ...] = ()
+    failed: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+def _proved(subject: Subject, exported: Exported) -> _Proved:
     session = Session(subject.signature, forms.engine(exported, subject.signature))
-    return subject.prove(session, exported)
+    try:
+        parity, worst = subject.prove(session, exported)
+    except FAILURES as error:
+        if exported.form == "python":
+            raise
+        # It could be loaded, but some of its operators cannot take some row.
+        first = (str(error).splitlines() or [""])[0][:200]
+        failed = f"ONNX Runtime cannot run its graph for some rows: {first}"
+        steps = (Step(path=type(subject.pipeline).__name__, form="python", reason=failed),)
+        broken = Parity(equal=False, form=exported.form, tolerance=exported.tolerance, checks=())
+        return _Proved(broken, failed=failed, steps=steps)
+    if parity.equal or exported.form == "python":
+        return _Proved(parity, worst)
+    return _Proved(parity, worst, difference(parity), _fallen_back(parity))
 
 
 def _fallen_back(parity: Parity) -> tuple[Step, ...]:

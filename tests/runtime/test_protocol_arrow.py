@@ -10,9 +10,9 @@ import bundles
 import numpy as np
 import pyarrow as pa
 import pytest
+from asking import post
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_client import post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.contract import Column, Output, Signature

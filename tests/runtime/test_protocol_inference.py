@@ -14,9 +14,9 @@ from pathlib import Path
 import bundles
 import numpy as np
 import pytest
+from asking import get, post
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_client import get, post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature

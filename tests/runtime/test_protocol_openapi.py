@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from asking import get, post
 from openapi_schema_validator import OAS31Validator
-from protocol_client import get, post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.settings import Settings

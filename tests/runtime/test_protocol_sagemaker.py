@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from protocol_client import get, post
+from asking import get, post
 
 from mlpack.runtime.app import App
 from mlpack.runtime.settings import Settings, from_environment

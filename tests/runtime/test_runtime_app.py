@@ -8,6 +8,7 @@ import time
 
 import bundles
 import pytest
+from asking import Answer, answer_of, encoded, exchanged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,57 +29,8 @@ text = st.lists(
 ).map(lambda parts: "".join(["visits,plan\n", *parts]).encode())
 
 
-class Answer:
-    def __init__(self, messages) -> None:
-        start, *rest = messages
-        self.status = start["status"]
-        self.headers = dict(start["headers"])
-        self.body = b"".join(message.get("body", b"") for message in rest)
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def type(self) -> bytes:
-        return self.headers[b"content-type"]
-
-
-async def send_one(app, method="GET", path="/", body=b"", headers=(), pieces=None) -> Answer:
-    parts = list(pieces if pieces is not None else [body])
-    received = iter(
-        {"type": "http.request", "body": part, "more_body": place < len(parts) - 1}
-        for place, part in enumerate(parts)
-    )
-    sent = []
-
-    async def receive():
-        message = next(received, None)
-        if message is None:
-            await asyncio.sleep(3600)
-        if message.get("body") is None:
-            return {"type": "http.disconnect"}
-        return message
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "scheme": "http",
-        "query_string": b"",
-        "headers": [(b"host", b"test"), *headers],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-    await app(scope, receive, send)
-    return Answer(sent) if sent else None
+async def send_one(app, method="GET", path="/", body=b"", headers=(), pieces=None):
+    return await exchanged(app, method, path, [body] if pieces is None else pieces, headers)
 
 
 def ask(app, *args, **options) -> Answer:
@@ -86,8 +38,8 @@ def ask(app, *args, **options) -> Answer:
 
 
 def predict(app, data, headers=(), kind=b"application/json", **options) -> Answer:
-    body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return ask(app, "POST", "/predict", body, [(b"content-type", kind), *headers], **options)
+    given = [(b"content-type", kind), *headers]
+    return ask(app, "POST", "/predict", encoded(data), given, **options)
 
 
 @pytest.fixture
@@ -214,7 +166,7 @@ def test_a_body_in_pieces_and_one_that_never_ends(app):
         headers = [(b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
         await app(scope, receive, send)
-        return Answer(sent)
+        return answer_of(sent)
 
     problem(asyncio.run(stalled()), 408, "body-timeout")
 
@@ -248,7 +200,7 @@ def test_concurrency(churn):
         refused = await send_one(app, "POST", "/predict", b"{}", headers)
         gate.set()
         await first
-        return refused, Answer(sent)
+        return refused, answer_of(sent)
 
     refused, answered = asyncio.run(both())
     problem(refused, 503, "busy")

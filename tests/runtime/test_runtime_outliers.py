@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -12,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from asking import post
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from sklearn.ensemble import IsolationForest
@@ -55,31 +55,9 @@ def python_model(folder, estimator, signature) -> Model:
 
 def posted(model, body: bytes, kind: bytes, accept: bytes = b"*/*") -> bytes:
     """What the server answers."""
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "path": "/predict",
-        "raw_path": b"/predict",
-        "root_path": "",
-        "scheme": "http",
-        "query_string": b"",
-        "headers": [(b"host", b"test"), (b"content-type", kind), (b"accept", accept)],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-    asyncio.run(App(model, Settings())(scope, receive, send))
-    assert sent[0]["status"] == 200
-    return b"".join(message.get("body", b"") for message in sent[1:])
+    answer = post(App(model, Settings()), "/predict", body, [(b"accept", accept)], kind)
+    assert answer.status == 200
+    return answer.body
 
 
 def test_in_python(found):

@@ -35,12 +35,25 @@ WRONG = """
 PATH = "columntransformer → pipeline → doubled → Doubled"
 
 
-def saved(folder, package):
-    (folder / "src" / package / "steps.py").write_text(textwrap.dedent(WRONG))
+def saved(folder, package, text=WRONG):
+    (folder / "src" / package / "steps.py").write_text(textwrap.dedent(text))
     with importable(inspection.read(folder)):
         kind = __import__(f"{package}.steps", fromlist=["Doubled"]).Doubled
         steps = make_column_transformer((make_pipeline(StandardScaler(), kind()), ["size"]))
         tiny.save(folder, make_pipeline(steps, LogisticRegression()).fit(tiny.ROWS, tiny.LABELS))
+
+
+def test_a_graph_that_breaks_down_ships_as_python_with_what_onnx_runtime_said(tmp_path):
+    folder, package = tiny.project(tmp_path)
+    # It can be loaded: only the numbers of some rows are no places of the table.
+    place = "np.arange(3.0), (X * 9).astype(np.int64), width=1, dtype=np.float64"
+    hook = f"import numpy as np\n            return graph.node('Gather', {place})"
+    saved(folder, package, WRONG.replace("return X * 2.5", hook))
+    parity = asked(folder)
+    assert (parity.equal, parity.form) == (True, "python")
+    told = (folder / ".out" / "export.json").read_text(encoding="utf-8")
+    assert "ONNX Runtime cannot run its graph for some rows" in told
+    assert "Gather" in told
 
 
 def asked(folder):
