@@ -213,3 +213,28 @@ class Ensemble:
             ),
             **sets,
         )
+
+
+def added(before: Sequence[str], table: Array, places: str, trees: int, graph: Graph) -> list[str]:
+    """The sums so far and the values of some more trees, target by target: float64 [1, rows] each.
+
+    Args:
+        before: the sums so far, one for each target; none for the first trees.
+        table: the values of all these trees: float64 [places, targets].
+        places: which of them each tree chose for each row: [trees, rows].
+        trees: how many there are.
+        graph: gets the nodes.
+    """
+    flat = graph.reshape(places, [-1])
+    axis = graph.constant(np.array([0], np.int64))
+    made = []
+    for target in range(table.shape[1]):
+        column = graph.constant(np.ascontiguousarray(table[:, target]))
+        # For numbers in a row this is many times faster than Gather.
+        found = graph.node("GatherElements", [column, flat], axis=0)
+        found = graph.reshape(found, [trees, -1])
+        if before:
+            found = graph.node("Concat", [before[target], found], axis=0)
+        # Along the first axis ONNX Runtime adds one row of numbers after the other.
+        made.append(graph.node("ReduceSum", [found, axis], keepdims=1))
+    return made

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree
+from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree, added
 from mlpack.exporters.sklearn.converters.shallow import sums
 from mlpack.exporters.sklearn.features import Context
 from mlpack.exporters.sklearn.graph import FLOAT, INT32
@@ -107,19 +107,8 @@ def _added(
     offsets = np.append(first[:-1], np.full(absent, first[-1])).astype(np.int32)
     table = np.concatenate([*tables, np.zeros((1, tables[0].shape[1]))])
     leaf = _leaves(group, matrix, context)
-    flat = graph.reshape(graph.add(leaf, graph.constant(offsets.reshape(-1, 1))), [-1])
-    axis = graph.constant(np.array([0], np.int64))
-    made = []
-    for target in range(table.shape[1]):
-        column = graph.constant(np.ascontiguousarray(table[:, target]))
-        # For numbers in a row this is many times faster than Gather.
-        found = graph.node("GatherElements", [column, flat], axis=0)
-        found = graph.reshape(found, [len(offsets), -1])
-        if sums:
-            found = graph.node("Concat", [sums[target], found], axis=0)
-        # Along the first axis ONNX Runtime adds one row of numbers after the other.
-        made.append(graph.node("ReduceSum", [found, axis], keepdims=1))
-    return made
+    places = graph.add(leaf, graph.constant(offsets.reshape(-1, 1)))
+    return added(sums, table, places, len(offsets), graph)
 
 
 def _leaves(group: _Group, matrix: str, context: Context) -> str:

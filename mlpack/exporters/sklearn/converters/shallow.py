@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from onnx import TensorProto
 
-from mlpack.exporters.sklearn.converters.ensemble import BRANCH_LEQ, Array, Ensemble, Tree
+from mlpack.exporters.sklearn.converters.ensemble import BRANCH_LEQ, Array, Ensemble, Tree, added
 from mlpack.exporters.sklearn.features import Context
 from mlpack.exporters.sklearn.graph import FLOAT, Graph
 
@@ -71,7 +71,7 @@ def sums(
                 )
             ]
             places = _places(every, bits[chosen], answers, inner)
-            found = _added(found, tables, places, inner)
+            found = added(found, np.concatenate(tables), places, len(tables), inner)
         by_target = found[0] if len(found) == 1 else inner.node("Concat", found, axis=0)
         return inner.node("Transpose", [by_target], perm=[1, 0])
 
@@ -153,20 +153,3 @@ def _table(tree: Tree, bits: Mapping[Question, int], values: Array) -> Array:
         true = codes >> np.maximum(asks, 0) & 1 == 1
         node = np.where(asks < 0, node, np.where(true, left[node], right[node]))
     return np.asarray(values, np.float64)[node]
-
-
-def _added(before: Sequence[str], tables: Sequence[Array], places: str, graph: Graph) -> list[str]:
-    """The sums so far and some more trees, target by target: each float64 [1, rows]."""
-    flat = graph.reshape(places, [-1])
-    table = np.concatenate(tables)
-    axis = graph.constant(np.array([0], np.int64))
-    made = []
-    for target in range(table.shape[1]):
-        column = graph.constant(np.ascontiguousarray(table[:, target]))
-        found = graph.node("GatherElements", [column, flat], axis=0)
-        found = graph.reshape(found, [len(tables), -1])
-        if before:
-            found = graph.node("Concat", [before[target], found], axis=0)
-        # Along the first axis ONNX Runtime adds one row of numbers after the other.
-        made.append(graph.node("ReduceSum", [found, axis], keepdims=1))
-    return made
