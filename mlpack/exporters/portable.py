@@ -8,7 +8,9 @@ The inputs have the raw columns' names, each [rows, 1]:
 - a number, or anything but a string that may be missing: float64, missing is NaN;
 - an integer that may not be missing: int64; a boolean that may not be missing: bool;
 - a string: missing is `MISSING`, which no category may be;
-- a date or a time: a string too, of which the graph looks only at whether it is missing.
+- a date or a time: int64, as numpy and pandas hold it; see `mlpack.exporters.portable_dates`.
+
+What is read as a text comes in as its terms: see `mlpack.exporters.portable_texts`.
 
 The outputs are ``label`` in the labels' own type [rows], ``probabilities`` float64 [rows, labels],
 ``value`` float64 [rows, outputs], and ``refused`` bool [rows], true where the original raises.
@@ -24,8 +26,11 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mlpack.exporters import portable_texts
+from mlpack.exporters.portable_dates import NAT, parts
 from mlpack.ports import NotExportableError
-from mlpack.runtime.contract import Codes, Column, Encoding, Signature
+from mlpack.runtime.contract import Codes, Column, Encoding, Moment, Signature, Text
+from mlpack.runtime.moments import unit
 from mlpack.runtime.values import single
 
 MISSING = "\x1amissing"
@@ -38,17 +43,28 @@ LOWEST = {"": 19, "ai.onnx.ml": 2}
 
 OUTPUTS = ("label", "probabilities", "value", "score", "refused")
 
+UNITS = {
+    "D": "days",
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+}
+
 _TYPES: dict[str, int] = {
     "double": TensorProto.DOUBLE,
     "int64": TensorProto.INT64,
     "bool": TensorProto.BOOL,
     "string": TensorProto.STRING,
+    "ticks": TensorProto.INT64,
 }
 
 
 def kind(column: Column) -> str:
-    """The element type of a column's input: ``double``, ``int64``, ``bool`` or ``string``."""
-    if column.type in ("string", "date", "datetime"):
+    """What a column's input holds: ``double``, ``int64``, ``bool``, ``string`` or ``ticks``."""
+    if column.type in ("date", "datetime"):
+        return "ticks"
+    if column.type == "string":
         return "string"
     if column.nullable or column.type == "number":
         return "double"
@@ -64,41 +80,38 @@ def compose(core: bytes, encoding: Encoding, signature: Signature) -> bytes:
         signature: the raw columns, and the labels.
 
     Raises:
-        NotExportableError: a text is counted by Python, a part of a date is taken, or a part of the
-            pipeline stays Python.
+        NotExportableError: a part of the pipeline stays Python, or a name or a category is taken.
     """
     if encoding.parts:
         told = ", ".join(dict.fromkeys(name for part in encoding.parts for name in part.columns))
         raise NotExportableError("", f"what becomes of {told} stays Python: there is no graph")
-    if encoding.texts:
-        told = ", ".join(dict.fromkeys(text.column for text in encoding.texts))
-        raise NotExportableError(
-            "",
-            f"the words of {told} are found with Python's own rules, which no graph has; "
-            "serve the wheel or the image instead",
-        )
-    if encoding.moments:
-        told = ", ".join(dict.fromkeys(moment.column for moment in encoding.moments))
-        raise NotExportableError(
-            "",
-            f"the parts of {told}, such as the hour, are found before the graph, which has no "
-            "dates; serve the wheel or the image instead",
-        )
-    names = [column.name for column in signature.columns]
-    if taken := [name for name in names if name in OUTPUTS or name.startswith((CORE, RAW))]:
+    texts = portable_texts.inputs(encoding.texts)
+    coded = {codes.column for codes in encoding.codes}
+    read = {text.column for text in encoding.texts} - coded
+    raw = [column for column in signature.columns if column.name not in read]
+    names = [column.name for column in raw]
+    kept = (*OUTPUTS, *texts)
+    taken = [name for name in names if name in kept or name.startswith((CORE, RAW))]
+    if taken:
         raise NotExportableError("", f"a column is called {taken[0]!r}, as something in the graph")
     model = onnx.load_from_string(core)
     _check_opsets(model, coded=bool(encoding.codes))
     _rename(model.graph)
     made = _Nodes()
-    columns = {column.name: made.raw(column) for column in signature.columns}
+    columns = {column.name: made.raw(column) for column in raw}
     numbers = [made.number(columns[name], signature.column(name)) for name in encoding.numbers]
     if numbers:
         made.node("Concat", numbers, f"{CORE}numbers", axis=1)
     codes = [made.code(columns[each.column], each, signature) for each in encoding.codes]
     if codes:
         made.node("Concat", codes, f"{CORE}codes", axis=1)
-    refused = [made.refusals(columns[column.name], column) for column in signature.columns]
+    if encoding.moments:
+        made.node("Concat", made.moments(encoding, signature), f"{CORE}moments", axis=1)
+    for name, text in texts.items():
+        made.text(name, text)
+    if encoding.rows:
+        made.node("Shape", [made.inputs[0].name], f"{CORE}rows", start=0, end=1)
+    refused = [made.refusals(columns[column.name], column) for column in raw]
     refused += [made.unknown]
     return _assembled(model, made, signature, [name for some in refused for name in some])
 
@@ -137,11 +150,28 @@ class _Nodes:
     def node(self, operator: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
         self._count += 1
         name = name or f"{RAW}{self._count}"
+        self._append(operator, inputs, [name], attributes)
+        return name
+
+    def several(
+        self, operator: str, inputs: Sequence[str], count: int, **attributes: Any
+    ) -> Sequence[str]:
+        self._count += 1
+        names = [f"{RAW}{self._count}/{place}" for place in range(count)]
+        self._append(operator, inputs, names, attributes)
+        return names
+
+    def _append(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: dict[str, Any],
+    ) -> None:
         domain = "ai.onnx.ml" if operator == "LabelEncoder" else ""
         self.nodes.append(
-            helper.make_node(operator, list(inputs), [name], domain=domain, **attributes)
+            helper.make_node(operator, list(inputs), list(outputs), domain=domain, **attributes)
         )
-        return name
 
     def constant(self, value: Any) -> str:
         self._count += 1
@@ -154,16 +184,29 @@ class _Nodes:
 
     def raw(self, column: Column) -> str:
         """The input of a column."""
-        missing = {"double": "NaN", "string": json.dumps(MISSING)}.get(kind(column), "not possible")
+        held = kind(column)
+        missing = {"double": "NaN", "string": json.dumps(MISSING), "ticks": str(NAT)}
+        told = f"; {UNITS[unit(column)]} since 1970" if held == "ticks" else ""
+        told += " in UTC" if column.zone is not None else ""
         self.inputs.append(
             helper.make_tensor_value_info(
                 column.name,
-                _TYPES[kind(column)],
+                _TYPES[held],
                 ["rows", 1],
-                doc_string=f"{column.type}; missing: {missing}",
+                doc_string=f"{column.type}{told}; missing: {missing.get(held, 'not possible')}",
             )
         )
         return column.name
+
+    def text(self, name: str, text: Text) -> None:
+        """The input of a text's terms or of their hashes, and what the core takes of them."""
+        element = TensorProto.INT64 if text.hashed else TensorProto.STRING
+        fill = str(portable_texts.FILL) if text.hashed else json.dumps(MISSING)
+        told = f"{portable_texts.told(text)}; filled up with {fill}"
+        self.inputs.append(
+            helper.make_tensor_value_info(name, element, ["rows", name], doc_string=told)
+        )
+        portable_texts.entries(self, name, text, MISSING, f"{CORE}{text.name}")
 
     def number(self, name: str, column: Column) -> str:
         """A column as float64 [rows, 1]."""
@@ -179,6 +222,8 @@ class _Nodes:
         """Whether a value is missing: bool [rows, 1]."""
         if kind(column) == "string":
             return self.node("Equal", [name, self.constant(np.array([[MISSING]]))])
+        if kind(column) == "ticks":
+            return self.node("Equal", [name, self.constant(np.array([[NAT]]))])
         return self.node("IsNaN", [self.number(name, column)])
 
     def code(self, name: str, codes: Codes, signature: Signature) -> str:
@@ -203,8 +248,10 @@ class _Nodes:
         return code
 
     def _numeric_code(self, name: str, codes: Codes, column: Column) -> str:
-        value = self.number(name, column)
         count = len(codes.categories)
+        if count and kind(column) == "ticks":
+            raise NotExportableError("", f"categories of {codes.column} are dates or times")
+        value = self.number(name, column)
         code = self.constant(np.array([[count]], np.int64))
         if count:
             known = np.array([[float(category) for category in codes.categories]])
@@ -217,10 +264,22 @@ class _Nodes:
         gone = self.constant(np.array([[count + 1]], np.int64))
         return self.node("Where", [self.missing(name, column), gone, code])
 
+    def moments(self, encoding: Encoding, signature: Signature) -> list[str]:
+        """The parts of dates and times in the encoding's order: float64 [rows, 1] each."""
+        clocks = {clock.column: clock for clock in encoding.clocks}
+        taken: dict[str, list[Moment]] = {}
+        for moment in encoding.moments:
+            taken.setdefault(moment.column, []).append(moment)
+        found: dict[tuple[str, str], str] = {}
+        for name, moments in taken.items():
+            made = parts(self, name, signature.column(name), moments, clocks.get(name))
+            found.update(zip(((name, each.part) for each in moments), made, strict=True))
+        return [found[moment.column, moment.part] for moment in encoding.moments]
+
     def refusals(self, name: str, column: Column) -> list[str]:
         """Where a value may not be what it is: bool [rows] each."""
         found = []
-        if not column.nullable and kind(column) in ("double", "string"):
+        if not column.nullable and kind(column) in ("double", "string", "ticks"):
             found.append(self._flat(self.missing(name, column)))
         if column.finite and kind(column) == "double":
             found.append(self._flat(self.node("IsInf", [self.number(name, column)])))
@@ -272,7 +331,8 @@ def _assembled(
         element = helper.np_dtype_to_tensor_dtype(
             np.dtype(object) if labels.dtype.kind == "U" else labels.dtype
         )
-        outputs.insert(0, helper.make_tensor_value_info("label", element, ["rows"]))
+        several = [len(signature.groups)] if signature.groups else []
+        outputs.insert(0, helper.make_tensor_value_info("label", element, ["rows", *several]))
     every = [*refused, *([f"{CORE}refused"] if "refused" in core else [])]
     if every:
         behind += [
@@ -289,8 +349,12 @@ def _assembled(
             helper.make_node("Cast", [f"{RAW}any"], ["refused"], to=TensorProto.BOOL),
         ]
         outputs.append(helper.make_tensor_value_info("refused", TensorProto.BOOL, ["rows"]))
+    nodes = [*made.nodes, *model.graph.node, *made.late, *behind]
+    for node in nodes:
+        # ONNX Runtime 1.21 makes the same name twice of nodes that have none.
+        node.name = node.name or node.output[0]
     graph = helper.make_graph(
-        [*made.nodes, *model.graph.node, *made.late, *behind],
+        nodes,
         "portable",
         made.inputs,
         outputs,

@@ -33,7 +33,7 @@ Feed = Callable[[Sequence[Mapping[str, Any]]], dict[str, Array]]
 WALKED = 1_000
 """So many rows are sent through the trees to find one that reaches a node."""
 
-NODES = 4_000
+NODES = 8_000
 """So many comparisons are looked at; of more, a choice."""
 
 WITH_ROWS = 12

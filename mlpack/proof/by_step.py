@@ -146,7 +146,13 @@ class _Look:
         for block in probe.blocks:
             where = slice(start, start + block.width)
             start += block.width
-            if block.raw is not None:
+            if block.table is not None:
+                wanted = answer.numbers(where)
+                codes = self.codes[str(block.raw)]
+                if wanted is not None:
+                    served = block.table[:, list(block.indices)][codes]
+                    found.append(numbers(wanted, served, self.tolerance))
+            elif block.raw is not None:
                 column = answer.cells(where.start)
                 found.append(coded(column, self.codes[block.raw], block, self.tolerance))
             elif block.entries is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack.proof.rows import Row
+from mlpack.runtime.asked import Labels, shares
 from mlpack.runtime.contract import Signature
 from mlpack.runtime.frames import frame
 from mlpack.runtime.halves import SHORT
@@ -24,7 +25,8 @@ class Outcomes:
 
     Attributes:
         refused: bool [rows].
-        labels: int64 [rows], indices into the signature's labels, or None.
+        labels: int64 [rows], indices into the signature's labels, [rows, groups] where it has
+            groups, or None.
         numbers: float64 [rows, outputs]: probabilities, values or scores, or None.
     """
 
@@ -128,14 +130,15 @@ def has_probabilities(pipeline: Any) -> bool:
 
 
 def _refused(signature: Signature, pipeline: Any) -> Outcomes:
+    several = (len(signature.groups),) if signature.groups else ()
     width = len(signature.labels) if signature.labels else signature.outputs[0].size
     if signature.has("score"):
         width = 1
     scored = signature.task == "regression" or signature.has("score")
-    numbers = scored or has_probabilities(pipeline)
+    numbers = scored or (signature.has("probabilities") and has_probabilities(pipeline))
     return Outcomes(
         refused=np.array([True]),
-        labels=np.zeros(1, np.int64) if signature.labels else None,
+        labels=np.zeros((1, *several), np.int64) if signature.labels else None,
         numbers=np.zeros((1, width)) if numbers else None,
     )
 
@@ -145,16 +148,14 @@ def _predict(pipeline: Any, signature: Signature, rows: Sequence[Row]) -> Outcom
     if signature.task == "regression":
         values = np.asarray(pipeline.predict(table), np.float64).reshape(len(rows), -1)
         return Outcomes(refused=_not_finite(values), labels=None, numbers=values)
-    index = {label: place for place, label in enumerate(signature.labels)}
-    said = np.asarray(pipeline.predict(table)).reshape(-1).tolist()
-    labels = np.array([index[label] for label in said], np.int64)
+    labels = Labels(signature).places(pipeline.predict(table))
     if signature.has("score"):
         scores = np.asarray(pipeline.decision_function(table), np.float64).reshape(len(rows), 1)
         return Outcomes(refused=_not_finite(scores), labels=labels, numbers=scores)
-    if not has_probabilities(pipeline):
+    if not (signature.has("probabilities") and has_probabilities(pipeline)):
         return Outcomes(refused=np.zeros(len(rows), bool), labels=labels, numbers=None)
-    shares = np.asarray(pipeline.predict_proba(table), np.float64)
-    return Outcomes(refused=_not_finite(shares), labels=labels, numbers=shares)
+    probabilities = shares(pipeline.predict_proba(table), signature)
+    return Outcomes(refused=_not_finite(probabilities), labels=labels, numbers=probabilities)
 
 
 def _not_finite(numbers: Array) -> Array:

@@ -17,7 +17,8 @@ from mlpack.runtime.predictions import Predictions
 from mlpack.runtime.session import Session
 
 SINGLY = 40
-"""So many rows of each kind are also asked one at a time: the server's shortest path."""
+"""So many rows of each kind are also asked one at a time: the server's shortest path; all of them
+where that path has a program of its own."""
 
 SLOWLY = 8
 """The same where one row takes milliseconds, because the pipeline serves as Python."""
@@ -57,9 +58,10 @@ def prove(
     checks: list[Check] = []
     worst: list[WorstRow] = []
     seen: list[Seen] = []
+    programmed = exported.encoding is not None and exported.encoding.program is not None
     for batch in batches:
         served = serve(session, batch.rows)
-        singly = serve_singly(session, batch.rows)
+        singly = serve_singly(session, batch.rows, every=programmed)
         # What stays Python sums in the same pieces as the original only if both are halved alike.
         doubtful = served.refused if exported.form == "onnx" else None
         original = ask(pipeline, signature, batch.rows, doubtful)
@@ -114,7 +116,7 @@ def _take_alone(
         if (
             together.labels is not None
             and alone.labels is not None
-            and alone.labels[0] != together.labels[index]
+            and (alone.labels[0] != together.labels[index]).any()
         ):
             continue
         if _distance(together.numbers[index : index + 1], alone.numbers, signature)[0] <= ALONE:
@@ -128,14 +130,18 @@ def serve(session: Session, rows: Sequence[Row]) -> Outcomes:
 
 
 def serve_in_pieces(session: Session, rows: Sequence[Row]) -> Outcomes:
-    """Ask the served form for a few rows at a time."""
+    """Ask the served form for a few rows at a time, as those are that come together."""
     pieces = [rows[start : start + FEW] for start in range(0, len(rows), FEW)]
-    return joined([serve(session, piece) for piece in pieces])
+    return joined([_outcomes(session.few(piece)) for piece in pieces])
 
 
-def serve_singly(session: Session, rows: Sequence[Row]) -> Outcomes:
-    """Ask the served form for the first of the rows, one by one, as most requests do."""
+def serve_singly(session: Session, rows: Sequence[Row], *, every: bool = False) -> Outcomes:
+    """Ask the served form for the first of the rows, one by one, as most requests do.
+
+    For every one of them where a lone row is answered by a program of its own.
+    """
     count = SLOWLY if session.engine.blocking else SINGLY
+    count = len(rows) if every else count
     return joined([_outcomes(session.rows([row])) for row in rows[:count]])
 
 
@@ -219,10 +225,11 @@ def _differences(original: Outcomes, served: Outcomes, signature: Signature) -> 
     outcomes = original.refused != served.refused
     both = ~original.refused & ~served.refused
     labels = np.zeros(len(both), bool)
-    if original.labels is not None and served.labels is not None:
-        labels = both & (original.labels != served.labels)
-    elif (original.labels is None) != (served.labels is None):
+    if _shape(original.labels) != _shape(served.labels):
         outcomes = np.ones(len(both), bool)
+    elif original.labels is not None and served.labels is not None:
+        other = original.labels != served.labels
+        labels = both & (other if other.ndim == 1 else other.any(axis=1))
     distance = np.zeros(len(both))
     if _shape(original.numbers) != _shape(served.numbers):
         outcomes = np.ones(len(both), bool)
@@ -231,8 +238,8 @@ def _differences(original: Outcomes, served: Outcomes, signature: Signature) -> 
     return _Differences(labels, outcomes, distance)
 
 
-def _shape(numbers: Array | None) -> tuple[int, ...] | None:
-    return None if numbers is None else numbers.shape
+def _shape(array: Array | None) -> tuple[int, ...] | None:
+    return None if array is None else array.shape
 
 
 def _distance(original: Array, served: Array, signature: Signature) -> Array:
@@ -249,7 +256,8 @@ def _told(outcomes: Outcomes, row: int, signature: Signature) -> str:
         return "refused"
     parts = []
     if outcomes.labels is not None:
-        parts.append(repr(signature.labels[int(outcomes.labels[row])]))
+        places = np.atleast_1d(outcomes.labels[row]).tolist()
+        parts.append(", ".join(repr(signature.labels[place]) for place in places))
     if outcomes.numbers is not None:
         parts.append("[" + ", ".join(f"{number:.17g}" for number in outcomes.numbers[row]) + "]")
     return " ".join(parts)

@@ -21,6 +21,9 @@ Row = dict[str, Any]
 HELD_OUT = 20_000
 BASE = 25
 CATEGORIES = 3_000
+OFTEN = 200
+"""Rows with each category, if these are not too many: deep in a tree few of them differ."""
+
 SHUFFLED = 2_000
 REACH = 6
 
@@ -170,7 +173,7 @@ def _categories(
         for column in signature.columns
     }
     count = sum(map(len, values.values()))
-    each = min(BASE, max(1, CATEGORIES // max(count, 1))) * times
+    each = min(OFTEN, max(1, CATEGORIES // max(count, 1))) * times
     for name, categories in values.items():
         for category in categories:
             for _ in range(each):

@@ -24,7 +24,8 @@ from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 from mlpack.training.reference import read_reference, write_reference
 
 SPECIES = PENGUINS.species.to_numpy()

@@ -19,7 +19,14 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mlpack.exporters.sklearn.converters.ensemble import LEAF, Tree
-from mlpack.exporters.sklearn.converters.forests import BITS, SMALL, TOGETHER, summed
+from mlpack.exporters.sklearn.converters.forests import (
+    BITS,
+    CACHED,
+    SMALL,
+    TOGETHER,
+    _parts,
+    summed,
+)
 from mlpack.exporters.sklearn.features import Context
 from mlpack.exporters.sklearn.graph import DOUBLE
 from mlpack.runtime.contract import Column, Output, Signature
@@ -46,7 +53,8 @@ def test_a_deep_forest_on_missing_values(classes):
     frame, answers = noise()
     pipeline = RandomForestClassifier(8, min_samples_leaf=2, random_state=0)
     _, exported = assert_equal(pipeline.fit(frame, answers % classes), frame, tolerance=0.0)
-    assert nodes(exported) > 1
+    operators = {node.op_type for node in onnx.load_from_string(exported.model).graph.node}
+    assert "GatherElements" in operators
 
 
 def test_more_trees_than_are_held_at_once():
@@ -159,7 +167,7 @@ def test_the_sums_are_those_of_a_walk_through_the_trees(count, leaves, targets):
         vocabulary={},
         numbers=("a", "b", "c"),
     )
-    total = summed(trees, values, "numbers", context)
+    total = summed(trees, values, "numbers", 3, context)
     context.graph.input("numbers", DOUBLE, 3)
     model = context.graph.build([("y", total, DOUBLE, ["rows", targets])])
     session = onnxruntime.InferenceSession(model.SerializeToString())
@@ -176,3 +184,13 @@ def test_the_sums_are_those_of_a_walk_through_the_trees(count, leaves, targets):
 
 def test_a_number_of_float32_holds_the_leaves_that_share_it():
     assert float(np.float32(2**BITS - 1)) == 2**BITS - 1
+
+
+def test_one_operator_has_no_more_nodes_than_stay_in_a_cache():
+    assert _parts([CACHED - 1, 1, 1, 2 * CACHED, 5]) == [
+        range(2),
+        range(2, 3),
+        range(3, 4),
+        range(4, 5),
+    ]
+    assert _parts([2 * CACHED]) == [range(1)]

@@ -27,7 +27,8 @@ from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 NUMBERS = ["bill_length_mm", "body_mass_g"]
 SOME = PENGUINS.dropna(subset=["bill_length_mm"]).iloc[::3].reset_index(drop=True)

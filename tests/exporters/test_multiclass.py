@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exporting import NUMBERS, PENGUINS, assert_equal, proved
+from exporting import NUMBERS, PENGUINS, assert_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -13,8 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-
-from mlpack.errors import InputError
 
 FRAME = PENGUINS[NUMBERS[:2]]
 MEMBERS = {
@@ -71,10 +69,3 @@ def test_a_class_that_no_row_was_without():
     kinds = {type(member).__name__ for member in model.estimators_}
     assert kinds == {"LogisticRegression", "_ConstantPredictor"}
     assert_equal(pipeline, FRAME)
-
-
-def test_several_labels_at_once_are_refused():
-    several = np.column_stack([PENGUINS.species == "Gentoo", PENGUINS.sex == "male"]).astype(int)
-    pipeline = behind(OneVsRestClassifier(LogisticRegression())).fit(FRAME, several)
-    with pytest.raises(InputError, match="several labels"):
-        proved(pipeline, FRAME)

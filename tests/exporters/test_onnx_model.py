@@ -31,7 +31,8 @@ from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 WHERE = "models/model.onnx"
 WHOLE = PENGUINS.dropna().reset_index(drop=True)

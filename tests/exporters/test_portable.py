@@ -22,7 +22,8 @@ from mlpack.proof.portable import PortableEngine, PortableSession
 from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime.contract import Codes, Column, Encoding, Signature
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 ORDINAL = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
 

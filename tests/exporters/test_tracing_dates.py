@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlpack.exporters.portable import compose
 from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.ports import NotExportableError
 from mlpack.training.observe import observe
@@ -48,6 +47,14 @@ def behind(function, frame):
     return make_pipeline(
         FunctionTransformer(function), SimpleImputer(), StandardScaler(), LogisticRegression()
     ).fit(frame, Y)
+
+
+PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+TOLD_OTHERWISE = (
+    *("datetime64[us, America/New_York]", "timestamp[us][pyarrow]"),
+    "timestamp[ns, tz=UTC][pyarrow]",
+)
+"""Of these pandas 2 tells other hours in a frame, or far from today, than one by one."""
 
 
 def every(df):
@@ -92,6 +99,10 @@ def small(df):
 )
 def test_every_part_is_exact(at):
     frame = framed(at)
+    if not PANDAS_3 and str(at.dtype) in TOLD_OTHERWISE:
+        with pytest.raises(NotExportableError, match="another number in this version of pandas"):
+            proved(behind(every, frame), frame)
+        return
     _, exported = assert_equal(behind(every, frame), frame)
     assert exported.form == "onnx"
     assert {moment.column for moment in exported.encoding.moments} == {"at"}
@@ -167,12 +178,13 @@ def test_a_date_is_handed_on():
 
 
 def test_the_zone_is_frozen_in_the_encoding():
-    frame = framed(AT.dt.tz_localize("UTC").dt.tz_convert("America/New_York"))
+    frame = framed(AT.dt.as_unit("ns").dt.tz_localize("UTC").dt.tz_convert("America/New_York"))
     _, _, exported = proved(behind(small, frame), frame)
     (clock,) = exported.encoding.clocks
     assert clock.column == "at"
     assert int(pd.Timestamp("2024-03-10T07:00").timestamp()) in clock.since
-    assert clock.offsets[0] == -17762  # the sun's own time
+    # The sun's own time, which pandas 2 rounds to minutes.
+    assert clock.offsets[0] == (-17762 if PANDAS_3 else -17760)
     assert len(clock.offsets) == len(clock.since) + 1
 
 
@@ -182,15 +194,6 @@ def test_a_pipeline_without_dates_has_no_such_input():
     assert not exported.encoding.moments
     inputs = {each.name for each in onnx.load_from_string(exported.model).graph.input}
     assert inputs == {"numbers"}
-
-
-def test_the_portable_graph_says_why_not():
-    frame = framed(AT)
-    pipeline = behind(small, frame)
-    signature = observe(frame, pipeline, target="y", source="train")
-    exported = SklearnExporter().export(pipeline, signature)
-    with pytest.raises(NotExportableError, match="the parts of at, such as the hour"):
-        compose(exported.model, exported.encoding, signature)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.proof.boundaries import boundaries, feeder
 from mlpack.proof.comparisons import Comparison, Trees, compared
 from mlpack.proof.search import Search, number, ordered
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 FRAME = PENGUINS[NUMBERS]
 FULL = FRAME.fillna(FRAME.median())

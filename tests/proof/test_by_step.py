@@ -41,7 +41,8 @@ from mlpack.runtime import contract
 from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 FRAME = PENGUINS[["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "island", "sex"]]
 NUMBERS = FRAME.columns[:3].tolist()

@@ -21,13 +21,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.exporters.unrolled import unrolled
 from mlpack.proof.original import Outcomes
 from mlpack.proof.prove import SINGLY, compare, prove
 from mlpack.proof.rows import Batch, batches, neighbours
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.predictions import Predictions, Refusal
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 PENGUINS = load_penguins()
 FRAME = PENGUINS[["bill_length_mm", "flipper_length_mm", "island", "sex"]]
@@ -53,7 +55,9 @@ def check(pipeline, change=None, encoding=None):
     if change is not None:
         model = onnx.load_from_string(exported.model)
         change(model.graph)
-        exported = replace(exported, model=model.SerializeToString())
+        program = unrolled(model, exported.encoding)
+        changed = msgspec.structs.replace(exported.encoding, program=program)
+        exported = replace(exported, model=model.SerializeToString(), encoding=changed)
     if encoding is not None:
         exported = replace(exported, encoding=encoding(exported.encoding))
     session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
@@ -78,7 +82,7 @@ def put(tensor, array):
 
 
 def move_coefficient(graph):
-    tensor, array = constant(graph, lambda a: a.shape == (8, 3))
+    tensor, array = constant(graph, lambda a: a.ndim == 2 and a.shape[1] == 3)
     array[0, 0] += 1e-4
     put(tensor, array)
 
@@ -217,9 +221,10 @@ class RefusesAlone:
     """An engine that answers batches as another does, and refuses every row that comes alone."""
 
     blocking = False
+    together = 0
 
     def __init__(self, engine):
-        self.many = engine.many
+        self.many, self.few = engine.many, engine.few
 
     def one(self, values):
         return Predictions(1, refusals=(Refusal(0, None, "", ""),))
@@ -228,11 +233,40 @@ class RefusesAlone:
 def test_a_row_that_is_refused_only_when_it_comes_alone_is_caught():
     signature = observe(FRAME, LINEAR, target="species", source="train")
     exported = SklearnExporter().export(LINEAR, signature)
-    engine = RefusesAlone(OnnxEngine(exported.model, exported.encoding, signature))
     known = real_rows(FRAME.dropna())[:60]
     rows = [Batch("known", tuple(known))]
-    report, _ = prove(LINEAR, Session(signature, engine), signature, exported, rows)
-    assert report.checks[0].outcomes_wrong == SINGLY
+    without = msgspec.structs.replace(exported.encoding, program=None)
+    # A lone row's own program is asked for all of them, another way for some.
+    for encoding, asked in ((exported.encoding, len(known)), (without, SINGLY)):
+        engine = RefusesAlone(OnnxEngine(exported.model, encoding, signature))
+        tried = replace(exported, encoding=encoding)
+        report, _ = prove(LINEAR, Session(signature, engine), signature, tried, rows)
+        assert report.checks[0].outcomes_wrong == asked
+
+
+def test_a_wrong_program_for_lone_rows_is_caught():
+    signature = observe(FRAME, LINEAR, target="species", source="train")
+    exported = SklearnExporter().export(LINEAR, signature)
+    program = exported.encoding.program
+    caught = 0
+    for index, (operation, arguments) in enumerate(program.steps):
+        if operation not in ("dot", "sub", "div"):
+            continue
+        steps = list(program.steps)
+        # The last number of the step, larger by a thousandth.
+        steps[index] = (operation, (*arguments[:-1], arguments[-1] * 1.001 + 1e-3))
+        wrong = msgspec.structs.replace(program, steps=tuple(steps))
+        tried = replace(
+            exported, encoding=msgspec.structs.replace(exported.encoding, program=wrong)
+        )
+        engine = OnnxEngine(tried.model, tried.encoding, signature)
+        rows = batches(signature, real_rows(FRAME), tried)
+        report, _ = prove(LINEAR, Session(signature, engine), signature, tried, rows)
+        caught += 1
+        if set(arguments) & {0.0} and operation == "dot":
+            continue  # whether anything is missing: zeros times numbers, of which a sum is made
+        assert not report.equal, (operation, arguments)
+    assert caught > 6
 
 
 @pytest.mark.parametrize("refused", ["original", "served"])
@@ -247,9 +281,10 @@ def test_a_refusal_of_one_side_only_is_wrong(refused):
 
 
 class Forgetful:
-    """An engine of which one way in is wrong: the rows all at once, or one by one."""
+    """An engine of which one way in is wrong: the rows all at once, a few, or one by one."""
 
     blocking = False
+    together = 2
 
     def __init__(self, engine, *, wrong: str) -> None:
         self._engine, self._wrong = engine, wrong
@@ -257,6 +292,10 @@ class Forgetful:
     def one(self, values):
         found = self._engine.one(values)
         return self._spoiled(found) if self._wrong == "one" else found
+
+    def few(self, rows):
+        found = self._engine.few(rows)
+        return self._spoiled(found) if self._wrong == "few" else found
 
     def many(self, columns, rows):
         found = self._engine.many(columns, rows)
@@ -266,8 +305,8 @@ class Forgetful:
         return msgspec.structs.replace(found, labels=(np.array(found.labels) + 1) % 3)
 
 
-@pytest.mark.parametrize("wrong", ["one", "many"])
-def test_both_ways_in_are_compared_even_for_few_rows(wrong):
+@pytest.mark.parametrize("wrong", ["one", "few", "many"])
+def test_all_ways_in_are_compared_even_for_few_rows(wrong):
     signature = observe(FRAME, LINEAR, target="species", source="train")
     exported = SklearnExporter().export(LINEAR, signature)
     engine = OnnxEngine(exported.model, exported.encoding, signature)

@@ -12,7 +12,8 @@ from mlpack.proof.prove import ALONE, prove
 from mlpack.proof.rows import Batch
 from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 FRAME = pd.DataFrame({"x": np.arange(30.0), "y": np.arange(30.0)[::-1]})
 EXPORTED = Exported(form="python", model=b"", encoding=None, steps=())

@@ -34,9 +34,6 @@ ML_LOWEST = 2
 IR_LOWEST = 4
 """The first IR version in which a constant is no input."""
 
-ALIAS = "ai.onnx"
-"""What the default domain may also be called."""
-
 OWN, CORE = "mlpack/", "model/"
 UNKNOWN = "\x1aunknown"
 
@@ -113,8 +110,6 @@ def _converted(model: ModelProto) -> ModelProto:
     """The author's graph in an opset that can stand here: its own, unless it is a very old one."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    for each in copy.opset_import:
-        each.domain = "" if each.domain == ALIAS else each.domain
     opset = {each.domain: each.version for each in copy.opset_import}.get("", LOWEST)
     if opset >= LOWEST:
         return copy
@@ -253,6 +248,9 @@ class _Core:
             if width
         ]
         nodes = [*before, *kept, *behind]
+        for index, node in enumerate(nodes):
+            # ONNX Runtime 1.21 makes the same name twice of nodes that have none.
+            node.name = f"{node.op_type}_{index}"
         del graph.node[:], graph.input[:], graph.output[:]
         graph.node.extend(nodes)
         graph.input.extend(inputs)

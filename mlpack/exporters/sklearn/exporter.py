@@ -14,15 +14,17 @@ from mlpack.export import Exported, Step
 from mlpack.exporters.sklearn.converters.functions import HOOK, own_transformer, traced
 from mlpack.exporters.sklearn.converters.own_models import has_hook, own_model
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64, Graph
+from mlpack.exporters.sklearn.graph import BOOL, DOUBLE, INT64
 from mlpack.exporters.sklearn.holders import held
 from mlpack.exporters.sklearn.parts import pickled, through
 from mlpack.exporters.sklearn.probes import Noted
 from mlpack.exporters.sklearn.rounding import round_inputs
+from mlpack.exporters.sklearn.scalars import widen_scalars
 from mlpack.exporters.sklearn.sparse import SparseGraph
 from mlpack.exporters.sklearn.steps import LIBRARIES, Outputs, describe, join, name_of
 from mlpack.exporters.sklearn.stored import stored
 from mlpack.exporters.sklearn.table import MODELS, STOCK, TRANSFORMERS
+from mlpack.exporters.unrolled import unrolled
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Category, Encoding, Signature
 
@@ -149,11 +151,16 @@ class SklearnExporter:
         context.declare_inputs()
         model = context.graph.build(_outputs(outputs, signature, context))
         round_inputs(model, context.numbers, signature)
+        widen_scalars(model)
         encoding = _fed(context.encoding(), {value.name for value in model.graph.input})
+        at_once = _at_once(context.graph, model)
+        served = msgspec.structs.replace(
+            encoding, at_once=at_once, program=unrolled(model, encoding)
+        )
         return Exported(
             form="hybrid" if context.parts else "onnx",
             model=model.SerializeToString(deterministic=True),
-            encoding=msgspec.structs.replace(encoding, at_once=_at_once(context.graph, model)),
+            encoding=served,
             steps=tuple(walker.steps),
             parts=pickled(context.parts) if context.parts else b"",
             reason="; ".join(kept.reason for kept in context.parts) or None,
@@ -191,22 +198,25 @@ def _at_once(graph: SparseGraph, model: onnx.ModelProto) -> int:
 def _outputs(
     outputs: Outputs, signature: Signature, context: Context
 ) -> list[tuple[str, str, int, list[str | int]]]:
-    graph: Graph = context.graph
+    graph: SparseGraph = context.graph
     made: list[tuple[str, str, int, list[str | int]]] = []
     refused = None
     for refusal in context.refusals:
+        if graph.never(refusal):
+            continue
         refused = refusal if refused is None else graph.node("Or", [refused, refusal])
     if refused is not None:
         made.append(("refused", refused, BOOL, ["rows"]))
     if signature.labels:
         if outputs.label is None:
             raise NotExportableError("", "the signature has labels, the model answers none")
-        made.append(("label", outputs.label, INT64, ["rows"]))
+        several = [len(signature.groups)] if signature.groups else []
+        made.append(("label", outputs.label, INT64, ["rows", *several]))
         if signature.has("score"):
             if outputs.scores is None:
                 raise NotExportableError("", "the signature has scores, the model answers none")
             made.append(("score", outputs.scores, DOUBLE, ["rows", 1]))
-        if outputs.probabilities is not None:
+        if outputs.probabilities is not None and signature.has("probabilities"):
             width = len(signature.labels)
             made.append(("probabilities", outputs.probabilities, DOUBLE, ["rows", width]))
     else:

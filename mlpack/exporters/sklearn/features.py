@@ -173,7 +173,10 @@ class Context:
 
     def lookup(self, raw: str, table: np.ndarray[Any, Any]) -> str:
         """Rows of a table by the code of a raw column: float64 [rows, table.shape[1]]."""
-        return self.graph.node("Gather", [self.graph.constant(table), self.code(raw)], axis=0)
+        code = self.code(raw)
+        if raw in self.derived:
+            return self.graph.node("Gather", [self.graph.constant(table), code], axis=0)
+        return self.graph.looked_up(table, self.codes.index(raw), code)
 
     def moment(self, moment: Moment, clock: Clock | None) -> str:
         """A part of a raw column of dates or times: float64 [rows, 1], NaN where it is missing."""

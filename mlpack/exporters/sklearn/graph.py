@@ -21,6 +21,7 @@ IR_VERSION = 10
 DOUBLE = TensorProto.DOUBLE
 FLOAT = TensorProto.FLOAT
 INT32 = TensorProto.INT32
+UINT32 = TensorProto.UINT32
 INT64 = TensorProto.INT64
 BOOL = TensorProto.BOOL
 STRING = TensorProto.STRING
@@ -36,6 +37,8 @@ class Graph:
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._domains: dict[str, int] = {"": OPSET}
         self._count = 0
+        self._singles: set[str] = set()
+        self._widened: dict[str, str] = {}
 
     def fresh(self, hint: str) -> str:
         """A name that nothing has yet."""
@@ -119,8 +122,15 @@ class Graph:
         return self.node("Where", [condition, a, b])
 
     def cast(self, a: str, element: int) -> str:
-        """`a` with other elements."""
-        return self.node("Cast", [a], to=element)
+        """`a` with other elements. What was of float32 before is so again without a node."""
+        if element == FLOAT and a in self._widened:
+            return self._widened[a]
+        made = self.node("Cast", [a], to=element)
+        if element == FLOAT:
+            self._singles.add(made)
+        elif element == DOUBLE and a in self._singles:
+            self._widened[made] = a
+        return made
 
     def concat(self, parts: Sequence[str]) -> str:
         """Matrices side by side."""
@@ -145,9 +155,7 @@ class Graph:
         """
         axis = self.constant(np.array([1], np.int64))
         if allow_nan:
-            infinite = self.cast(self.node("IsInf", [a]), FLOAT)
-            total = self.node("ReduceMax", [infinite, axis], keepdims=0)
-            return self.cast(total, BOOL)
+            return self.node("ReduceMax", [self.node("IsInf", [a]), axis], keepdims=0)
         # 0 * inf and 0 * NaN are NaN, and NaN survives a sum: three nodes, no branch.
         if width is not None:
             zeros = self.constant(np.zeros((width, 1)))

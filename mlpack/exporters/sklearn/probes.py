@@ -70,7 +70,7 @@ class Noted:
         """
         there = {name for node in model.graph.node for name in node.output}
         there.update(value.name for value in model.graph.input)
-        coded = frozenset(codes.column for codes in encoding.codes)
+        coded = tuple(codes.column for codes in encoding.codes)
         found: list[Probe | None] = []
         for told in steps:
             probe = self._probes[id(told)][1] if id(told) in self._probes else None
@@ -111,8 +111,11 @@ def _blocks(made: tuple[Feature, ...]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _found(block: Block, graph: SparseGraph, there: set[str], coded: frozenset[str]) -> Block:
-    """The block in the one way in which the finished model has it, or in none."""
+def _found(block: Block, graph: SparseGraph, there: set[str], coded: Sequence[str]) -> Block:
+    """The block in the one way in which the finished model has it, or in none.
+
+    What was looked up in a table may be there in a table made of that one only.
+    """
     tensor = ROUNDED if block.tensor == INPUT and ROUNDED in there else block.tensor
     if tensor in there:
         return Block(width=block.width, tensor=tensor, indices=block.indices)
@@ -122,4 +125,8 @@ def _found(block: Block, graph: SparseGraph, there: set[str], coded: frozenset[s
         return Block(width=block.width, entries=names, indices=block.indices)
     if block.raw in coded:
         return replace(block, tensor=None, indices=())
+    lookup = None if tensor is None else graph.lookups.get(tensor)
+    if lookup is not None and coded:
+        raw, table = coded[lookup.place], lookup.table
+        return Block(width=block.width, raw=raw, table=table, indices=block.indices)
     return Block(width=block.width)

@@ -1,14 +1,16 @@
-"""Matrices of which only the entries are known, as texts give them.
+"""Matrices of which more is known than their numbers: their entries, or the table behind them.
 
-A product with constants needs no more than the entries, and so do the weights of tf-idf: the
-vocabulary's width is neither in the time nor in the memory. A step that asks for anything else is
-given the full matrix, which nothing computes unless it is asked for.
+Texts give entries. A product with constants needs no more than those, and so do the weights of
+tf-idf: the vocabulary's width is neither in the time nor in the memory. Codes give tables; see
+`lookups`. A step that asks for anything else is given the full matrix, which nothing computes
+unless it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64, Graph
+from mlpack.exporters.sklearn.lookups import CODES, Lookup, added, plain, together
 from mlpack.ports import NotExportableError
 
 WIDEST = 2**17
@@ -54,10 +57,16 @@ Parts = tuple[tuple[str, int], ...]
 
 
 class SparseGraph(Graph):
-    """A graph that remembers the entries behind a matrix, and uses them where they are enough."""
+    """A graph that remembers what is behind a matrix, and uses that where it is enough.
+
+    Attributes:
+        lookups: the tables behind matrices that were looked up.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.lookups: dict[str, Lookup] = {}
+        self._never: set[str] = set()
         self._entries: dict[str, Sparse] = {}
         self._joined: dict[str, Parts] = {}
         self._dense: dict[tuple[str, ...], str] = {}
@@ -83,6 +92,19 @@ class SparseGraph(Graph):
 
     def _at(self, a: str, column: int) -> str:
         return self.node("Gather", [a, self.constant(np.int64(column))], axis=1)
+
+    def looked_up(self, table: np.ndarray, place: int, code: str) -> str:
+        """Rows of a table by a code: float64 [rows, table.shape[1]].
+
+        Args:
+            table: float64 [codes, columns].
+            place: of the codes in the input that has them all.
+            code: the same by themselves, int64 [rows].
+        """
+        made = self.node("Gather", [self.constant(np.ascontiguousarray(table)), code], axis=0)
+        if plain(table):
+            self.lookups[made] = Lookup(place, table)
+        return made
 
     def entries(self, a: str, width: int, path: str, what: str) -> Sparse:
         """The entries of a matrix: those that it was made of, or all that are not 0."""
@@ -127,15 +149,27 @@ class SparseGraph(Graph):
         flat = tuple(
             each for name, width in parts for each in self._joined.get(name, ((name, width),))
         )
-        names = [name for name, _ in flat]
+        names = self._beside_each_other([name for name, _ in flat])
         # The matrices side by side are a full one themselves, which nobody may ask for.
         joined = names[0] if len(names) == 1 else super().nodes("Concat", names, axis=1)[0]
         for name in names:
             if name in self._wide:
                 self._wide[joined] = self._wide[name]
-        if len(flat) > 1 and any(name in self._entries for name, _ in flat):
+        if len(flat) > 1 and any(self._is_known(name) for name, _ in flat):
             self._joined[joined] = flat
         return joined
+
+    def _beside_each_other(self, names: Sequence[str]) -> list[str]:
+        """The matrices, with neighbours that are looked up made together where that pays."""
+        made: list[str] = []
+        for is_lookup, group in groupby(names, key=self.lookups.__contains__):
+            members = list(group)
+            one = together(self, [self.lookups[name] for name in members]) if is_lookup else None
+            made += members if one is None else [one]
+        return made
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._entries or name in self.lookups
 
     def summed(self, sparse: Sparse, values: str) -> str:
         """The sum of each row's entries, in their order: float64 [rows]."""
@@ -143,6 +177,10 @@ class SparseGraph(Graph):
 
     def columns(self, a: str, indices: Sequence[int]) -> str:
         """Some columns of a matrix, in the given order; see `Graph.columns`."""
+        if a in self.lookups:
+            looked = self.lookups[a]
+            code = self.node("Gather", [CODES, self.constant(np.int64(looked.place))], axis=1)
+            return self.looked_up(looked.table[:, list(indices)], looked.place, code)
         sparse = self._entries.get(a)
         if sparse is None or len(set(indices)) < len(indices):
             return super().columns(a, indices)
@@ -199,7 +237,7 @@ class SparseGraph(Graph):
         return self.full(replace(sparse, values=values, finite=finite))
 
     def matmul(self, a: str, b: str) -> str:
-        """The matrix product; of a matrix whose entries are known and of constants by those."""
+        """The matrix product; with constants by what is known behind the matrix."""
         parts = self._parts(a)
         if parts is None or b not in self._initializers:
             return super().matmul(a, b)
@@ -209,21 +247,29 @@ class SparseGraph(Graph):
         dense: list[str] = []
         rows: list[np.ndarray] = []
         sparse: list[tuple[Sparse, np.ndarray]] = []
+        looked: list[tuple[int, np.ndarray]] = []
         start = 0
         for name, width in parts:
             part = weights[start : start + width]
             start += width
             if name in self._entries:
                 sparse.append((self._entries[name], part))
+            elif name in self.lookups:
+                lookup = self.lookups[name]
+                looked.append((lookup.place, lookup.table @ part))
             else:
                 dense.append(name)
                 rows.append(part)
         outputs = weights.shape[1]
-        total = (
-            super().matmul(self._beside(dense), self.constant(np.concatenate(rows)))
-            if dense
-            else self._zeros(sparse[0][0], [outputs])
-        )
+        totals = []
+        if dense:
+            product = super().matmul(self._beside(dense), self.constant(np.concatenate(rows)))
+            totals.append(product)
+        if looked:
+            totals.append(added(self, looked))
+        total = self._zeros(sparse[0][0], [outputs]) if not totals else totals[0]
+        for each_total in totals[1:]:
+            total = self.add(total, each_total)
         for each, part in sparse:
             chosen = self.node("Gather", [self.constant(np.ascontiguousarray(part)), each.column])
             products = self.multiply(chosen, self.reshape(each.values, [-1, 1]))
@@ -237,9 +283,9 @@ class SparseGraph(Graph):
         if parts is None:
             return super().not_finite(a, allow_nan=allow_nan, width=width)
         found: list[str] = []
-        dense = [name for name, _ in parts if name not in self._entries]
-        if dense:
-            found.append(super().not_finite(self._beside(dense), allow_nan=allow_nan))
+        unsure = self.unsure(a, 0)
+        if unsure is not None:
+            found.append(super().not_finite(unsure[0], allow_nan=allow_nan, width=unsure[1]))
         for name, _ in parts:
             sparse = self._entries.get(name)
             if sparse is None or sparse.finite:
@@ -250,12 +296,41 @@ class SparseGraph(Graph):
             zero = self.multiply(sparse.values, self.constant(np.float64(0)))
             found.append(self.node("IsNaN", [self.summed(sparse, zero)]))
         if not found:
-            rows = self._entries[parts[0][0]].rows
-            return self.node("Expand", [self.constant(np.array([False])), rows])
+            sparse = self._entries.get(parts[0][0])
+            rows = self.node("Shape", [CODES], start=0, end=1) if sparse is None else sparse.rows
+            never = self.node("Expand", [self.constant(np.array([False])), rows])
+            self._never.add(never)
+            return never
         total = found[0]
         for each in found[1:]:
             total = self.node("Or", [total, each])
         return total
+
+    def laid_out(self, a: str) -> str:
+        """The same matrix, to be multiplied column by column in their order.
+
+        The order of a sum decides its last digits, and what follows may make much of those.
+        """
+        known = [name for name, _ in self._parts(a) or () if self._is_known(name)]
+        looked_up = bool(known) and all(name in self.lookups for name in known)
+        return self.node("Identity", [a]) if looked_up else a
+
+    def never(self, name: str) -> bool:
+        """Whether it is known to be false for every row."""
+        return name in self._never
+
+    def unsure(self, a: str, width: int) -> tuple[str, int] | None:
+        """The columns of a matrix of which nothing is known, and their number; None for none.
+
+        Those of a matrix that was not put together are all, so its `width` is needed.
+        """
+        parts = self._parts(a)
+        if parts is None:
+            return a, width
+        dense = [(name, size) for name, size in parts if not self._is_known(name)]
+        if not dense:
+            return None
+        return self._beside([name for name, _ in dense]), sum(size for _, size in dense)
 
     def hold(self, name: str, cells: int) -> None:
         """What makes this tensor holds about so many numbers a row at once."""
@@ -269,6 +344,8 @@ class SparseGraph(Graph):
     def _parts(self, a: str) -> Parts | None:
         if a in self._entries:
             return ((a, self._entries[a].width),)
+        if a in self.lookups:
+            return ((a, self.lookups[a].width),)
         return self._joined.get(a)
 
     def _beside(self, names: Sequence[str]) -> str:

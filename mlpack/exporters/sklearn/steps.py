@@ -14,7 +14,8 @@ class Outputs:
     """What a model answers, as tensors; see `mlpack.runtime.contract.Encoding`.
 
     Attributes:
-        label: int64 [rows], an index into the classes.
+        label: int64 [rows], an index into the classes; [rows, groups] of a model that answers
+            several labels a row, into the classes of all of them, one after the other.
         probabilities: float64 [rows, classes].
         value: float64 [rows, outputs].
         scores: what ``decision_function`` of the original says: float64 [rows, scores], one

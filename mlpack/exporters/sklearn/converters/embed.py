@@ -26,7 +26,8 @@ def _finite(path: str, features: tuple[Feature, ...], context: Context) -> str:
 def _waves(matrix: str, step: Any, scale: float, context: Context) -> str:
     """Cosines of random projections."""
     graph = context.graph
-    product = graph.matmul(matrix, graph.constant(dense(step.random_weights_)))
+    # Of large angles a cosine keeps the last digits only.
+    product = graph.matmul(graph.laid_out(matrix), graph.constant(dense(step.random_weights_)))
     offset = graph.constant(np.asarray(step.random_offset_, np.float64).reshape(1, -1))
     cosine = _cosine(graph.add(product, offset), graph)
     return graph.multiply(cosine, graph.constant(np.float64(scale)))

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from mlpack.exporters.sklearn.converters.ensemble import Array, Ensemble, Tree, added
 from mlpack.exporters.sklearn.converters.shallow import sums
 from mlpack.exporters.sklearn.features import Context
-from mlpack.exporters.sklearn.graph import FLOAT, INT32
+from mlpack.exporters.sklearn.graph import FLOAT, INT32, UINT32
 
 SMALL, SMALL_ALONE = 4_000, 32_000
 """So many nodes one TreeEnsemble holds as well as several do: counted once for each of several
@@ -35,14 +36,21 @@ TOGETHER = 100
 
 BITS = 24
 
+CACHED = 32_000
+"""Nodes of trees that one TreeEnsemble holds, if it has more trees than share a number: each such
+operator takes a microsecond, and more nodes than a processor's cache has room for take longer."""
 
-def summed(trees: Sequence[Tree], values: Sequence[Array], matrix: str, context: Context) -> str:
+
+def summed(
+    trees: Sequence[Tree], values: Sequence[Array], matrix: str, width: int, context: Context
+) -> str:
     """The sums over the trees, one tree after the other: float64 [rows, targets].
 
     Args:
         trees: over the columns of `matrix`.
         values: what stands at the nodes of each tree: float64 [nodes, targets].
-        matrix: float64 [rows, columns], of numbers that were rounded to float32.
+        matrix: float64 [rows, width], of numbers that were rounded to float32.
+        width: how many columns it has.
         context: of the export.
     """
     targets = values[0].shape[1]
@@ -53,7 +61,7 @@ def summed(trees: Sequence[Tree], values: Sequence[Array], matrix: str, context:
             ensemble.add(tree, value)
         return sums([_rounded(tree) for tree in trees], values, ensemble, matrix, context)
     graph = context.graph
-    trees, single = _both_ways(trees, matrix, context)
+    trees, single = _both_ways(trees, matrix, width, context)
     if len(trees) == 1:
         leaf = _leaves(_group(trees), single, context)
         table = graph.constant(_at_leaves(trees[0], values[0]))
@@ -117,36 +125,60 @@ def _leaves(group: _Group, matrix: str, context: Context) -> str:
     In the order of the trees; after the last one there may be zeros.
     """
     graph = context.graph
-    told = []
-    for number in range(group.numbers):
-        ensemble = Ensemble(targets=1, element=FLOAT)
+    told = [
+        _numbers(group, some, matrix, context)
+        for some in _parts([_nodes(group, number) for number in range(group.numbers)])
+    ]
+    together = told[0] if len(told) == 1 else graph.node("Concat", told, axis=0)
+    if group.positions > 1:
+        told_apart = _taken_apart(group, graph.reshape(together, [1, -1]), context)
+        return graph.reshape(told_apart, [group.positions * group.numbers, -1])
+    return graph.cast(graph.reshape(together, [group.numbers, -1]), INT32)
+
+
+def _nodes(group: _Group, number: int) -> int:
+    return sum(len(tree.left) for tree in group.trees[number :: group.numbers])
+
+
+def _parts(sizes: Sequence[int]) -> list[range]:
+    """Runs of numbers whose trees have no more nodes together than stay in a cache."""
+    starts, held = [0], 0
+    for number, size in enumerate(sizes):
+        if held and held + size > CACHED:
+            starts.append(number)
+            held = 0
+        held += size
+    return [range(*ends) for ends in pairwise([*starts, len(sizes)])]
+
+
+def _numbers(group: _Group, some: range, matrix: str, context: Context) -> str:
+    """Some of the numbers, one after the other: float32 [numbers * rows, 1]."""
+    ensemble = Ensemble(targets=len(some), element=FLOAT)
+    for target, number in enumerate(some):
         for position, tree in enumerate(group.trees[number :: group.numbers]):
             leaf = np.asarray(tree.left) < 0
             weight = np.zeros(len(leaf))
             weight[leaf] = np.arange(np.count_nonzero(leaf)) * 2.0 ** (group.bits * position)
-            ensemble.add_one(tree, weight, 0)
-        told.append(ensemble.node(matrix, context))
-    together = told[0] if len(told) == 1 else graph.node("Concat", told, axis=0)
-    if group.positions > 1:
-        together = _taken_apart(group, graph.reshape(together, [1, -1]), context)
-    return graph.cast(graph.reshape(together, [group.positions * group.numbers, -1]), INT32)
+            ensemble.add_one(tree, weight, target)
+    told = ensemble.node(matrix, context)
+    if len(some) == 1:
+        return told
+    return context.graph.reshape(context.graph.node("Transpose", [told], perm=[1, 0]), [-1, 1])
 
 
 def _taken_apart(group: _Group, together: str, context: Context) -> str:
-    """The numbers' parts: float32 [positions, numbers * rows] of [1, numbers * rows]."""
+    """The numbers' parts: int32 [positions, numbers * rows] of float32 [1, numbers * rows]."""
     graph = context.graph
-    scales = 2.0 ** (-group.bits * np.arange(group.positions))
-    higher = np.append(scales[1:], 0.0)
-
-    def above(scale: Array) -> str:
-        column = graph.constant(scale.astype(np.float32).reshape(-1, 1))
-        return graph.node("Floor", [graph.multiply(together, column)])
-
-    unit = graph.constant(np.float32(2**group.bits))
-    return graph.subtract(above(scales), graph.multiply(above(higher), unit))
+    bits = np.arange(group.positions, dtype=np.uint32).reshape(-1, 1) * np.uint32(group.bits)
+    whole = graph.cast(together, UINT32)
+    above = graph.node("BitShift", [whole, graph.constant(bits)], direction="RIGHT")
+    mask = graph.constant(np.uint32((1 << group.bits) - 1))
+    return graph.cast(graph.node("BitwiseAnd", [above, mask]), INT32)
 
 
-def _both_ways(trees: Sequence[Tree], columns: str, context: Context) -> tuple[list[Tree], str]:
+def _both_ways(
+    trees: Sequence[Tree], columns: str, width: int, context: Context
+) -> tuple[list[Tree], str]:
     """The same comparisons in float32, where it pays without a word of what is missing.
 
     A NaN goes where a comparison does not hold. A node that sends it left asks whether the number
@@ -166,11 +198,11 @@ def _both_ways(trees: Sequence[Tree], columns: str, context: Context) -> tuple[l
     ]
     if len(trees) < FEW or not any(each.any() for each in turned):
         return [_rounded(tree) for tree in trees], single
-    width = 1 + max(int(np.max(tree.feature)) for tree in trees)
-    some = graph.columns(single, range(width))
-    negated = graph.node("Neg", [some])
-    made = [_turned(_rounded(tree), each, width) for tree, each in zip(trees, turned, strict=True)]
-    return made, graph.concat([some, negated])
+    pairs = list(zip(trees, turned, strict=True))
+    other = np.unique(np.concatenate([np.asarray(tree.feature)[each] for tree, each in pairs]))
+    negated = graph.node("Neg", [graph.columns(single, other.tolist())])
+    made = [_turned(_rounded(tree), each, width, other) for tree, each in pairs]
+    return made, graph.concat([single, negated])
 
 
 def _rounded(tree: Tree) -> Tree:
@@ -183,8 +215,15 @@ def _rounded(tree: Tree) -> Tree:
     return replace(tree, threshold=threshold)
 
 
-def _turned(tree: Tree, nodes: Array, width: int) -> Tree:
-    """The tree with the comparisons of some nodes asked the other way round."""
+def _turned(tree: Tree, nodes: Array, width: int, other: Array) -> Tree:
+    """The tree with the comparisons of some nodes asked the other way round.
+
+    Args:
+        tree: over all columns.
+        nodes: which of its nodes.
+        width: how many columns there are, which stand as they are.
+        other: those of them that stand negated behind them, in order.
+    """
     left, right = np.asarray(tree.left), np.asarray(tree.right)
     with np.errstate(over="ignore"):
         above = np.nextafter(tree.threshold, np.float32(np.inf))
@@ -192,7 +231,7 @@ def _turned(tree: Tree, nodes: Array, width: int) -> Tree:
         tree,
         left=np.where(nodes, right, left),
         right=np.where(nodes, left, right),
-        feature=np.where(nodes, np.asarray(tree.feature) + width, tree.feature),
+        feature=np.where(nodes, width + np.searchsorted(other, tree.feature), tree.feature),
         threshold=np.where(nodes, -above, tree.threshold),
         missing_left=np.zeros(len(left)),
     )

@@ -73,6 +73,7 @@ def _raw(
                 [*(LEAF for _ in first), *(stage[score] for stage in trees)],
                 [*first, *values],
                 matrix,
+                len(features),
                 context,
             )
         )

@@ -120,7 +120,9 @@ def _neighbours(
         missing = inner.cast(inner.node("IsNaN", [own]), FLOAT)
         axis = inner.constant(np.array([1], np.int64))
         rows = inner.node("NonZero", [inner.node("ReduceMax", [missing, axis], keepdims=0)])
-        rows = inner.reshape(rows, [-1])
+        # And always the first one: up to 1.23 ONNX Runtime's TopK of no rows ends the process.
+        first = inner.constant(np.array([0], np.int64))
+        rows = inner.node("Concat", [inner.reshape(rows, [-1]), first], axis=0)
         some, own_some = (inner.node("Gather", [part, rows], axis=0) for part in (chunk, own))
         distances = _distances(inner, some, known)
         found = [_donated(inner, distances, known[:, place], step) for place in places]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpack.exporters.sklearn.converters.answers import across, shares_of
+from mlpack.exporters.sklearn.converters.answers import above, across, shares_of
+from mlpack.exporters.sklearn.converters.multioutput import several
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import INT64
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, join
 
 
@@ -29,8 +29,7 @@ def _label(decision: str, width: int, context: Context) -> str:
     graph = context.graph
     if width > 1:
         return graph.argmax(decision)
-    above = graph.node("Greater", [decision, graph.constant(np.float64(0))])
-    return graph.reshape(graph.cast(above, INT64), [-1])
+    return above(decision, 0.0, context)
 
 
 def two_sided(positive: str, context: Context) -> str:
@@ -132,6 +131,18 @@ def _classifier(
     return Outputs(label=_label(decision, width, context), scores=decision)
 
 
+def _ridge_classifier(
+    path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
+) -> Outputs:
+    if not step._label_binarizer.y_type_.startswith("multilabel"):  # noqa: SLF001
+        return _classifier(path, step, features, context, walk)
+    width = len(step.coef_)
+    decision = _decision(path, step, features, context)
+    each = [context.graph.columns(decision, [place]) for place in range(width)]
+    labels = [Outputs(label=above(score, 0.0, context)) for score in each]
+    return several(path, step, labels, [2] * width, context)
+
+
 def _regressor(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
@@ -166,8 +177,8 @@ MODELS: Models = {
     "GammaRegressor": _log_link,
     "TweedieRegressor": _log_link,
     "RANSACRegressor": _consensus,
-    "RidgeClassifier": _classifier,
-    "RidgeClassifierCV": _classifier,
+    "RidgeClassifier": _ridge_classifier,
+    "RidgeClassifierCV": _ridge_classifier,
     "LinearSVC": _classifier,
     **dict.fromkeys(
         (

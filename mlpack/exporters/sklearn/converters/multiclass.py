@@ -22,6 +22,7 @@ from mlpack.exporters.sklearn.converters.answers import (
     shares_of,
 )
 from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.multioutput import several
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe, join
@@ -50,11 +51,11 @@ def _rest(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, walk: Walk
 ) -> Outputs:
     """The class whose classifier is the most certain."""
-    if step.multilabel_:
-        raise NotExportableError(path, f"{describe(step)} of several labels is not exported")
     graph = context.graph
     answers = _each(path, step, features, context, walk)
     sure = _certainties(path, step, answers, context)
+    if step.multilabel_:
+        return _several(path, step, answers, sure, context)
     if len(sure) == 1:
         label = above(*sure[0], context)
     else:
@@ -74,6 +75,27 @@ def _rest(
     if hasattr(step, SCORES) and all(answer.scores is not None for answer in answers):
         scores = graph.concat([answer.scores or "" for answer in answers])
     return Outputs(label=label, probabilities=shares, scores=scores)
+
+
+def _several(
+    path: str,
+    step: Any,
+    answers: list[Outputs],
+    sure: list[tuple[str, float]],
+    context: Context,
+) -> Outputs:
+    """Every label of which its classifier is certain enough, and how sure it is of each."""
+    graph = context.graph
+    shares = None
+    if hasattr(step, SHARES):
+        seconds = [
+            graph.columns(each, [1])
+            for each in present(path, step, [a.probabilities for a in answers], "probabilities")
+        ]
+        shares = graph.concat([two_sided(second, context) for second in seconds])
+    made = [Outputs(label=above(said, middle, context)) for said, middle in sure]
+    labels = several(path, step, made, [2] * len(made), context)
+    return Outputs(label=labels.label, probabilities=shares)
 
 
 def _last_of_equals(step: Any) -> bool:

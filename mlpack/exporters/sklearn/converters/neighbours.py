@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack.exporters.sklearn.converters.multioutput import several
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, INT64, Graph
 from mlpack.exporters.sklearn.nearest import nearest
@@ -33,8 +34,6 @@ def _prepared(
         raise NotExportableError(
             path, f"{describe(step, 'weights')}: only uniform and distance are exported"
         )
-    if getattr(step, "outputs_2d_", False):
-        raise NotExportableError(path, f"{describe(step)} with several labels is not exported")
     search = search_of(path, step)
     matrix = context.matrix(features, path)
     context.refusals.append(context.graph.not_finite(matrix))
@@ -50,10 +49,9 @@ def _inverse(graph: Graph, distances: str) -> str:
     return graph.where(graph.node("Greater", [hits, graph.constant(np.float64(0))]), hit, share)
 
 
-def _one_hot(step: Any) -> NDArray[np.float64]:
-    """The class of every training point: float64 [points, classes]."""
-    codes = np.asarray(step._y).reshape(-1)  # noqa: SLF001
-    return np.asarray(np.eye(len(step.classes_))[codes], np.float64)
+def _one_hot(codes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """The class of every training point, of so many: float64 [points, classes]."""
+    return np.asarray(np.eye(count)[codes], np.float64)
 
 
 def _classifier(
@@ -62,7 +60,32 @@ def _classifier(
     matrix, search = _prepared(path, step, features, context)
     graph = context.graph
     far, places = nearest(graph, matrix, search, step.n_neighbors)
-    classes = graph.constant(_one_hot(step))
+    known = np.asarray(step._y)  # noqa: SLF001
+    if not step.outputs_2d_:
+        return _voted(step, known.reshape(-1), len(step.classes_), (far, places), context)
+    sizes = list(map(len, step.classes_))
+    answers = [
+        _voted(step, known[:, output], size, (far, places), context)
+        for output, size in enumerate(sizes)
+    ]
+    return several(path, step, answers, sizes, context)
+
+
+def _voted(
+    step: Any, codes: NDArray[np.int64], count: int, found: tuple[str, str], context: Context
+) -> Outputs:
+    """What the neighbours are, by their classes of which there are `count`.
+
+    Args:
+        step: the model.
+        codes: the class of every training point.
+        count: how many classes there are.
+        found: the neighbours' distances and places, [rows, neighbours].
+        context: of the export.
+    """
+    graph = context.graph
+    far, places = found
+    classes = graph.constant(_one_hot(codes, count))
     votes = graph.node("Gather", [classes, places], axis=0)
     if step.weights != "distance":
         axis = graph.constant(np.array([1], np.int64))
@@ -78,7 +101,7 @@ def _classifier(
     total = parts[0]
     for part in parts[1:]:
         total = graph.add(total, part)
-    columns = [graph.columns(total, [index]) for index in range(len(step.classes_))]
+    columns = [graph.columns(total, [index]) for index in range(count)]
     share = graph.divide(total, as_numpy_sums(graph, columns))
     return Outputs(label=graph.argmax(as_numpy_sums(graph, parts)), probabilities=share)
 
@@ -145,9 +168,13 @@ def _within(
 def _radius_classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
+    if step.outputs_2d_:
+        raise NotExportableError(path, f"{describe(step)} with several labels is not exported")
     matrix, search = _prepared(path, step, features, context)
     graph = context.graph
-    counts, total = _within(step, matrix, search, context, _one_hot(step))
+    codes = np.asarray(step._y).reshape(-1)  # noqa: SLF001
+    known = _one_hot(codes, len(step.classes_))
+    counts, total = _within(step, matrix, search, context, known)
     alone = graph.node("Equal", [total, graph.constant(np.float64(0))])
     classes = step.classes_.tolist()
     if step.outlier_label_ is None:

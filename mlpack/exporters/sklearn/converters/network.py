@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mlpack.exporters.sklearn.converters.answers import above
+from mlpack.exporters.sklearn.converters.linear import two_sided
+from mlpack.exporters.sklearn.converters.multioutput import several
 from mlpack.exporters.sklearn.features import Context, Feature
-from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT, INT64, Graph
+from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT, Graph
 from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe
 from mlpack.ports import NotExportableError
 
@@ -60,17 +63,16 @@ def _classifier(
     path: str, step: Any, features: tuple[Feature, ...], context: Context, _walk: Walk
 ) -> Outputs:
     graph = context.graph
-    if step.n_outputs_ > 1 and step.out_activation_ != "softmax":
-        raise NotExportableError(path, f"{describe(step)} with several labels is not exported")
     shares = _forward(path, step, features, context)
+    if step.n_outputs_ > 1 and step.out_activation_ != "softmax":
+        each = [graph.columns(shares, [place]) for place in range(step.n_outputs_)]
+        labels = [Outputs(label=above(share, 0.5, context)) for share in each]
+        found = several(path, step, labels, [2] * len(labels), context)
+        both = graph.concat([two_sided(share, context) for share in each])
+        return Outputs(label=found.label, probabilities=both)
     if step.n_outputs_ > 1:
         return Outputs(label=graph.argmax(shares), probabilities=shares)
-    above = graph.node("Greater", [shares, graph.constant(np.float64(0.5))])
-    rest = graph.subtract(graph.constant(np.float64(1)), shares)
-    return Outputs(
-        label=graph.reshape(graph.cast(above, INT64), [-1]),
-        probabilities=graph.concat([rest, shares]),
-    )
+    return Outputs(label=above(shares, 0.5, context), probabilities=two_sided(shares, context))
 
 
 def _regressor(

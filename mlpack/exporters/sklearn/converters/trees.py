@@ -8,16 +8,17 @@ https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlpack.exporters.sklearn.converters.ensemble import Array, Tree
 from mlpack.exporters.sklearn.converters.forests import summed
+from mlpack.exporters.sklearn.converters.multioutput import by_group
 from mlpack.exporters.sklearn.features import Context, Feature
 from mlpack.exporters.sklearn.graph import DOUBLE, FLOAT
-from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk, describe
-from mlpack.ports import NotExportableError
+from mlpack.exporters.sklearn.steps import Models, Outputs, Transformers, Walk
 
 Features = tuple[Feature, ...]
 
@@ -35,6 +36,14 @@ def sklearn_tree(estimator: Any) -> Tree:
     )
 
 
+def _unasked(tree: Tree, never: Array) -> Tree:
+    """The tree without a word of what is missing in columns where nothing ever is."""
+    if not never.any():
+        return tree
+    asked = ~never[np.maximum(tree.feature, 0)]
+    return replace(tree, missing_left=np.asarray(tree.missing_left) * asked)
+
+
 def float32_matrix(
     path: str,
     features: tuple[Feature, ...],
@@ -45,11 +54,13 @@ def float32_matrix(
     """The input of scikit-learn's trees: rounded to float32, held in double."""
     graph = context.graph
     matrix = context.matrix(features, path)
-    rounded = graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
-    # What float32 cannot hold became an infinity, which the original refuses too.
-    refused = graph.not_finite(rounded, allow_nan=allow_nan, width=len(features))
-    context.refusals.append(refused)
-    return rounded
+    unsure = graph.unsure(matrix, len(features))
+    if unsure is not None:
+        # What float32 cannot hold becomes an infinity, which the original refuses too.
+        part, width = unsure
+        rounded = graph.cast(graph.cast(part, FLOAT), DOUBLE)
+        context.refusals.append(graph.not_finite(rounded, allow_nan=allow_nan, width=width))
+    return graph.cast(graph.cast(matrix, FLOAT), DOUBLE)
 
 
 def takes_nan(estimator: Any) -> bool:
@@ -59,8 +70,13 @@ def takes_nan(estimator: Any) -> bool:
 
 
 def _shares(estimator: Any) -> Array:
-    """Per node the share of each class, as the tree itself holds them: float64 [nodes, classes]."""
-    return np.asarray(estimator.tree_.value[:, 0, :], np.float64)
+    """Per node the share of each class, as the tree itself holds them: float64 [nodes, classes].
+
+    Of a tree with several outputs the classes of each, one after the other.
+    """
+    every = np.asarray(estimator.tree_.value, np.float64)
+    sizes = np.atleast_1d(estimator.n_classes_).tolist()
+    return np.hstack([every[:, place, :size] for place, size in enumerate(sizes)])
 
 
 def _numbers(estimator: Any) -> Array:
@@ -74,18 +90,20 @@ def _mean_of_trees(
     """What a tree, or the trees of a forest on average, have in their leaves: float64 [rows, n]."""
     members = list(getattr(step, "estimators_", [step]))
     matrix = float32_matrix(path, features, context, allow_nan=takes_nan(members[0]))
-    trees = [sklearn_tree(member) for member in members]
-    total = summed(trees, [values(member) for member in members], matrix, context)
+    never = [feature.tensor in context.graph.lookups for feature in features]
+    trees = [_unasked(sklearn_tree(member), np.array(never)) for member in members]
+    numbers = [values(member) for member in members]
+    total = summed(trees, numbers, matrix, len(features), context)
     if len(members) == 1:
         return total
     return context.graph.divide(total, context.graph.constant(np.float64(len(members))))
 
 
 def _classifier(path: str, step: Any, features: Features, context: Context, _walk: Walk) -> Outputs:
-    if getattr(step, "n_outputs_", 1) != 1:
-        raise NotExportableError(path, f"{describe(step)} with several outputs has no graph yet")
     votes = _mean_of_trees(path, step, _shares, features, context)
-    return Outputs(label=context.graph.argmax(votes), probabilities=votes)
+    if step.n_outputs_ == 1:
+        return Outputs(label=context.graph.argmax(votes), probabilities=votes)
+    return by_group(path, step, votes, step.n_classes_, context)
 
 
 def _regressor(path: str, step: Any, features: Features, context: Context, _walk: Walk) -> Outputs:
