@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from .contract import Category, Column, Constraint, Schema
+from .contract import Category, Column
 from .model import Model
 from .openapi import example
 from .predictions import label_key
+from .schema import Constraint, Schema, strict
 from .values import INT64_MAX, INT64_MIN, expected, fits, limits
 
 _NONE = Constraint()
@@ -22,7 +23,8 @@ def about(model: Model) -> dict[str, Any]:
     have all of their digits.
     """
     signature, manifest = model.signature, model.manifest
-    row = example(signature, model.schema)
+    schema = strict(model.schema)
+    row = example(signature, schema)
     return {
         "name": model.name,
         "version": model.version,
@@ -32,9 +34,7 @@ def about(model: Model) -> dict[str, Any]:
         "rows": signature.rows,
         "form": manifest.form,
         "reason": manifest.reason,
-        "columns": [
-            _column(column, model.schema, row.get(column.name)) for column in signature.columns
-        ],
+        "columns": [_column(column, schema, row.get(column.name)) for column in signature.columns],
         "parity": _parity(model.parity),
         "metrics": manifest.metrics,
         "digests": {

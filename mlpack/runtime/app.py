@@ -13,26 +13,28 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from . import bodies, machine
-from .bodies import CLOSE, GoneError, Receive
-from .keys import Keys
+from .admission import Admission
+from .bodies import GoneError, Receive
+from .late_pages import LatePages
 from .line import BusyError, Line
 from .logs import AccessLog
 from .metrics import Metrics
 from .model import Model
-from .page_paths import OPEN, PAGES
+from .page_paths import PAGES, label
 from .predicting import Answer, Predictor
-from .problems import CONTENT_TYPE as PROBLEM
-from .problems import ProblemError
-from .protocols import inference, own, sagemaker, v1
-from .routes import Exchange, Headers, Reply, Route
+from .problems import CLOSE, ProblemError, busy
+from .protocols import spoken
+from .routes import Exchange, Headers, Reply, Route, refusal
 from .settings import Settings
 from .snapshot import Snapshot
+from .together import Together
+from .waiting import awaited
 
 Send = Callable[[dict[str, Any]], Any]
 Scope = dict[str, Any]
@@ -55,6 +57,10 @@ class App:
         settings: limits and keys.
         log: notes every request; None for no access log.
 
+    Attributes:
+        metrics: what is counted.
+        at_once_urls: to what URLs `at_once` may know the answer.
+
     Raises:
         SettingsError: the file of API keys cannot be read.
     """
@@ -69,7 +75,7 @@ class App:
         self._settings = settings
         self._log = log
         self._closing: tuple[tuple[bytes, bytes], ...] = ()
-        self._keys = Keys(settings.keys, settings.keys_file, time.monotonic)
+        self._admission = Admission(settings)
         self._predictor = Predictor(model, settings)
         self.metrics = Metrics(model.signature, self._predictor.counter)
         self.collect: Callable[[], Awaitable[Snapshot]] = self._alone
@@ -82,14 +88,23 @@ class App:
             most=settings.max_batch,
             told=self.metrics.batch,
         )
+        engine = model.session.engine
+        self._gathers = engine.together > 0
+        self._together = Together(engine, most=settings.max_batch, told=self.metrics.batch)
         self.metrics.waiting = self._line.__len__
+        self.metrics.violated = lambda: model.validator.lenient.counted
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
         self._ready = Reply(
             msgspec.json.encode({"status": "ready", "name": model.name, "version": model.version})
         )
         self._routes = self._all_routes()
-        self._pages: Any = None
+        self._pages = LatePages(model, self._admission)
+        self._inline = min(_INLINE, settings.max_body)
+        self._openers: dict[bytes, tuple[str, Route]] = {}
+        if not (self._blocking or self._admission.limited):
+            self._openers = {path.encode(): (path, self._routes[path]) for path in self.asked}
+        self.at_once_urls = frozenset(self._openers)
 
     @property
     def paths(self) -> frozenset[str]:
@@ -98,8 +113,12 @@ class App:
 
     @property
     def asked(self) -> frozenset[str]:
-        """Where predictions are asked for."""
-        return frozenset(path for path, route in self._routes.items() if route.open is not None)
+        """Where predictions are asked for over HTTP."""
+        return frozenset(
+            path
+            for path, route in self._routes.items()
+            if route.open is not None and path.startswith("/")
+        )
 
     def drain(self) -> None:
         """Say that the server is about to stop: on ``/readyz``, and by closing connections."""
@@ -107,14 +126,9 @@ class App:
 
     def _all_routes(self) -> dict[str, Route]:
         """Everything that is answered here, by path."""
-        model, settings, ready = self.model, self._settings, self._readiness
-        formats = own.Formats(model, settings.max_rows)
         alive = Reply(b'{"status":"alive"}')
         return {
-            **own.routes(formats),
-            **inference.routes(model, ready),
-            **sagemaker.routes(model, formats, ready),
-            **v1.routes(model, settings, ready),
+            **spoken.routes(self.model, self._settings, self._readiness),
             "/livez": Route(method="GET", tell=lambda: alive, guarded=False),
             "/readyz": Route(method="GET", tell=self._readiness, guarded=False),
             "/metrics": Route(method="GET", tell=self._exposition),
@@ -127,16 +141,14 @@ class App:
             return
         start = time.perf_counter()
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id")
-        if given is None or not _SANE(given):
-            given = f"{self._prefix}-{next(self._ids):x}".encode()
+        given = self._request_id(headers)
         path = scope["path"]
         route = self._routes.get(path)
         self.metrics.active += 1
         rows = 0
         try:
             if route is None and path in PAGES:
-                status = await self._page(scope, headers, receive, send, given)
+                status = await self._pages(scope, headers, receive, send, given)
             else:
                 reply, rows = await self._reply(route, scope, headers, receive, given)
                 status = reply.status
@@ -163,12 +175,92 @@ class App:
             status = _GONE
         finally:
             self.metrics.active -= 1
+        told = path if route is not None else label(path)
+        self._ended(given, scope["method"], path, told, status, start, rows, headers)
+
+    def at_once(
+        self,
+        url: bytes,
+        given: Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        done: Callable[[Reply, bytes], None],
+        *,
+        alone: bool = False,
+    ) -> bool:
+        """Answer a POST as `__call__` does, without its turns; False where it needs them.
+
+        A server may ask for it when a request has come whole: a task for each request takes longer
+        than most models.
+
+        Args:
+            url: one of `at_once_urls`.
+            given: the headers, names in lower case.
+            body: all of it.
+            done: is given what to send, and the request's id for a header: before this returns, or
+                when what came in at the same moment is read too. `settle` does not wait for that.
+            alone: nobody else can ask at the same moment: to put off would only take longer.
+        """
+        crowded = self.metrics.active + len(self._together) >= self._settings.max_concurrency
+        if self._closing or crowded or len(body) > self._inline:
+            return False
+        start = time.perf_counter()
+        headers = dict(given)
+        path, route = self._openers[url]
+        request_id = self._request_id(headers)
+
+        def end(answer: Answer | Exception) -> None:
+            count = 0
+            if isinstance(answer, Exception):
+                reply = self._failed(answer, route, request_id)
+            else:
+                reply, count = self._counted(answer).reply, answer.rows
+            self._ended(request_id, "POST", path, path, reply.status, start, count, headers)
+            done(reply, request_id)
+
+        answer: Answer | Exception
+        try:
+            self._admission.authorize(headers)
+            exchange = self._opened(route, headers)
+            rows = self._predictor.read(exchange, body)
+            if self._gathers and not alone and isinstance(rows, tuple):
+                wait = self._predictor.later(exchange, rows, end)
+                self._together.ask(rows, wait)
+                return True
+            answer = self._predictor.write(exchange, rows, self._predictor.predict(rows))
+        except Exception as error:  # noqa: BLE001 - as in `_reply`
+            answer = error
+        # Answers go out in the order of their requests.
+        self.settle()
+        end(answer)
+        return True
+
+    def settle(self) -> None:
+        """Answer all that `at_once` was asked and that is not answered yet."""
+        self._together.settle()
+
+    def _request_id(self, headers: Headers) -> bytes:
+        given = headers.get(b"x-request-id")
+        if given is None or not _SANE(given):
+            given = f"{self._prefix}-{next(self._ids):x}".encode()
+        return given
+
+    def _ended(
+        self,
+        request_id: bytes,
+        method: str,
+        path: str,
+        told: str,
+        status: int,
+        start: float,
+        rows: int,
+        headers: Headers,
+    ) -> None:
+        """Count an answered request, as that route which `told` names, and log it."""
         seconds = time.perf_counter() - start
-        told = path if route is not None or path in PAGES else "other"
         self.metrics.request(told, status, seconds)
         if self._log is not None:
             caller = headers.get(b"traceparent")
-            self._log.add(given.decode(), scope["method"], path, status, seconds, rows, caller)
+            self._log.add(request_id.decode(), method, path, status, seconds, rows, caller)
 
     async def _reply(
         self,
@@ -181,7 +273,7 @@ class App:
         """The reply and how many rows it answers; never raises for a bad request."""
         try:
             if route is None or route.guarded:
-                self._authorize(headers)
+                self._admission.authorize(headers)
             if route is None:
                 detail = f"{scope['method']} {scope['path'][:200]}: there is nothing here"
                 raise ProblemError(404, "not-found", detail)
@@ -190,46 +282,64 @@ class App:
                 detail = f"{scope['path']} takes {route.allow.decode()}"
                 raise ProblemError(405, "method-not-allowed", detail, headers=(allow,))
             if route.open is not None:
-                answer = await self._predict(route.open(headers), headers, receive)
+                self._admission.count((scope.get("client") or ("",))[0], headers)
+                answer = await self._predict(self._opened(route, headers), headers, receive)
                 return answer.reply, answer.rows
             if route.tell is not None:
                 told = route.tell()
                 return (told if isinstance(told, Reply) else await told), 0
+            if route.told is not None:
+                return route.told(await self._body(headers, receive)), 0
             raise TypeError("a route either opens or tells")
-        except ProblemError as problem:
-            self.metrics.refuse(problem.kind, (error.column for error in problem.errors))
-            return _refusal(problem, route, request_id), 0
         except GoneError:
             raise
-        except Exception:  # the boundary: a client gets an id, the log the traceback
-            logger.exception("request failed", extra={"request_id": request_id.decode()})
-            failed = ProblemError(500, "internal-error", "the server failed to answer")
-            self.metrics.refuse(failed.kind)
-            return _refusal(failed, route, request_id), 0
+        except Exception as error:  # noqa: BLE001 - the boundary
+            return self._failed(error, route, request_id), 0
+
+    def _failed(self, error: Exception, route: Route | None, request_id: bytes) -> Reply:
+        """A client is told what is wrong with its request; else it gets an id, the log the rest."""
+        if isinstance(error, ProblemError):
+            self.metrics.refuse(error.kind, (each.column for each in error.errors))
+            return refusal(error, route, request_id)
+        logger.error("request failed", exc_info=error, extra={"request_id": request_id.decode()})
+        failed = ProblemError(500, "internal-error", "the server failed to answer")
+        self.metrics.refuse(failed.kind)
+        return refusal(failed, route, request_id)
 
     async def _predict(self, exchange: Exchange, headers: Headers, receive: Receive) -> Answer:
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            detail = "compressed bodies are not supported"
-            raise ProblemError(415, "unsupported-content-encoding", detail, headers=(CLOSE,))
-        settings = self._settings
-        if self.metrics.active > settings.max_concurrency:
-            raise _busy("too many requests at once")
-        body = await bodies.read(headers, receive, settings.max_body, settings.body_seconds)
+        if self.metrics.active > self._settings.max_concurrency:
+            raise busy("too many requests at once")
+        body = await self._body(headers, receive)
         if self._blocking or len(body) > _INLINE:
             answer = await self._in_line(exchange, body, receive)
         else:
             answer = self._predictor.answer(exchange, body)
+        return self._counted(answer)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        settings = self._settings
+        return await bodies.read(headers, receive, settings.max_body, settings.body_seconds)
+
+    @staticmethod
+    def _opened(route: Route, headers: Headers) -> Exchange:
+        if route.open is None:
+            raise TypeError("nobody asks for predictions there")
+        exchange = route.open(headers)
+        bodies.check_encoding(headers)
+        return exchange
+
+    def _counted(self, answer: Answer) -> Answer:
         self.metrics.rows += answer.rows
         self.metrics.watch.note(answer.seen)
         return answer
 
     async def _in_line(self, exchange: Exchange, body: bytes, receive: Receive) -> Answer:
         """Answer beside the event loop, in turn."""
-        predictor = self._predictor
+        predictor, seconds = self._predictor, self._settings.request_seconds
         try:
             if len(body) > _INLINE:
                 large = self._line.work(lambda: predictor.large(exchange, body))
-                answer: Answer = await self._turn(large, receive)
+                answer: Answer = await awaited(large, receive, seconds)
                 return answer
             rows = predictor.read(exchange, body)
             if isinstance(rows, tuple):
@@ -237,36 +347,9 @@ class App:
             else:
                 waiting = self._line.work(lambda: predictor.predict(rows))
         except BusyError:
-            raise _busy("more requests than the model can answer") from None
-        return predictor.write(exchange, rows, await self._turn(waiting, receive))
-
-    async def _turn(self, waiting: asyncio.Future[Any], receive: Receive) -> Any:  # noqa: ANN401
-        """What comes of something in the line, unless the client leaves or time runs out."""
-        gone = asyncio.ensure_future(bodies.left(receive))
-        try:
-            await asyncio.wait(
-                (waiting, gone),
-                timeout=self._settings.request_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            gone.cancel()
-            if not waiting.done():
-                waiting.cancel()
-        if not waiting.cancelled():
-            return waiting.result()
-        if gone.done() and not gone.cancelled():
-            raise GoneError
-        raise _busy(f"no answer within {self._settings.request_seconds:g} seconds")
-
-    def _authorize(self, headers: Headers) -> None:
-        if self._keys and not self._keys.allow(headers):
-            raise ProblemError(
-                401,
-                "unauthorized",
-                "send an API key: Authorization: Bearer KEY, or X-API-Key: KEY",
-                headers=((b"www-authenticate", b"Bearer"), CLOSE),
-            )
+            raise busy("more requests than the model can answer") from None
+        predictions = await awaited(waiting, receive, seconds)
+        return predictor.write(exchange, rows, predictions)
 
     def _readiness(self) -> Reply:
         if self._closing:
@@ -280,7 +363,7 @@ class App:
         try:
             snapshot = await self.collect()
         except TimeoutError:
-            raise _busy("not every worker tells its figures") from None
+            raise busy("not every worker tells its figures") from None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self._as_text, snapshot)
 
@@ -290,55 +373,6 @@ class App:
         model = self.model
         text = exposition.text(snapshot, model.manifest, model.signature)
         return Reply(text, exposition.CONTENT_TYPE)
-
-    async def _page(
-        self,
-        scope: Scope,
-        headers: Headers,
-        receive: Receive,
-        send: Send,
-        request_id: bytes,
-    ) -> int:
-        """Let FastAPI answer; the status that it sent."""
-        status = 500
-
-        async def noting(message: dict[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            await send(message)
-
-        try:
-            if scope["path"] not in OPEN:
-                self._authorize(headers)
-        except ProblemError as problem:
-            body = problem.body(request_id.decode())
-            kind = (b"content-type", PROBLEM)
-            start = [kind, (b"content-length", b"%d" % len(body)), *problem.headers]
-            await noting(
-                {"type": "http.response.start", "status": problem.status, "headers": start}
-            )
-            await send({"type": "http.response.body", "body": body})
-            return status
-        if self._pages is None:
-            loop = asyncio.get_running_loop()
-            self._pages = await loop.run_in_executor(None, self._build_pages)
-        scope["mlpack.request_id"] = request_id.decode()
-        await self._pages(scope, receive, noting)
-        return status
-
-    def _build_pages(self) -> Any:  # noqa: ANN401 - an ASGI application
-        return importlib.import_module(".pages", __package__).build(self.model)
-
-
-def _refusal(problem: ProblemError, route: Route | None, request_id: bytes) -> Reply:
-    body = problem.body(request_id.decode(), says_error=route is not None and route.says_error)
-    return Reply(body, PROBLEM, tuple(problem.headers), problem.status)
-
-
-def _busy(detail: str) -> ProblemError:
-    return ProblemError(503, "busy", detail, headers=((b"retry-after", b"1"), CLOSE))
 
 
 async def _other(scope: Scope, receive: Receive, send: Send) -> None:

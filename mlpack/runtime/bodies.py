@@ -6,12 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .problems import ProblemError
+from .problems import CLOSE, ProblemError
 
 Receive = Callable[[], Any]
-
-CLOSE = (b"connection", b"close")
-"""Sent where the rest of a body is not read: the connection is of no more use."""
 
 
 class GoneError(Exception):
@@ -51,11 +48,15 @@ async def read(
     return body
 
 
-async def left(receive: Receive) -> None:
-    """Return when the client has left, which a server tells after the whole body was read."""
-    message = await receive()
-    if message["type"] != "http.disconnect":
-        await asyncio.Event().wait()
+def check_encoding(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse what was compressed.
+
+    Raises:
+        ProblemError: 415.
+    """
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        detail = "compressed bodies are not supported"
+        raise ProblemError(415, "unsupported-content-encoding", detail, headers=(CLOSE,))
 
 
 async def _rest(first: bytes, receive: Receive, limit: int) -> bytes:

@@ -158,17 +158,30 @@ def _progress() -> Callable[[int], None]:
 
 def _health(options: argparse.Namespace) -> int:
     settings = from_environment(os.environ, port=options.port)
-    connection = http.client.HTTPConnection(
-        _reachable(settings), settings.port, timeout=_HEALTH_SECONDS
-    )
+    connection = _connection(settings)
     try:
         connection.request("GET", "/readyz")
         status = connection.getresponse().status
+    except (http.client.RemoteDisconnected, ConnectionResetError) as error:
+        speaks = "" if settings.tls_cert else ": if it speaks TLS, set MLPACK_TLS_CERT as it has it"
+        return _fail(f"no answer on port {settings.port}: {error}{speaks}", 1)
     except (OSError, http.client.HTTPException) as error:
         return _fail(f"no answer on port {settings.port}: {error}", 1)
     finally:
         connection.close()
     return 0 if status == 200 else _fail(f"/readyz answered {status}", 1)
+
+
+def _connection(settings: Settings) -> http.client.HTTPConnection:
+    where = (_reachable(settings), settings.port)
+    if settings.tls_cert is None:
+        return http.client.HTTPConnection(*where, timeout=_HEALTH_SECONDS)
+    ssl = importlib.import_module("ssl")
+    # The server asks itself: its certificate has another name than this machine's loopback.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(*where, timeout=_HEALTH_SECONDS, context=context)
 
 
 def _reachable(settings: Settings) -> str:

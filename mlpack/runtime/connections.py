@@ -1,4 +1,4 @@
-"""Connections that nobody can hold: what uvicorn leaves open for ever is closed here.
+"""Connections that nobody can hold.
 
 uvicorn has a time for connections that idle between requests, but none for a request whose head
 never ends, for a connection on which no request ever begins, or for an answer that nobody reads.
@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from .immediate import Immediate
 
 MOST_HEAD = 65_536
 """The most bytes of a request's head: its line and its headers."""
@@ -31,20 +31,21 @@ _TOO_LARGE = (
 )
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Immediate):
     """A connection whose requests have heads of limited size."""
 
     _head = 0
-    _counted: Any = None
+    # Stands for the last request whose head has ended.
+    _turn: object = 0
 
     def data_received(self, data: bytes) -> None:
         """Take what came in, as asyncio's protocols do."""
         super().data_received(data)
-        cycle = self.cycle
-        if cycle is not self._counted:  # a head has ended: that of the request being answered
-            self._counted = cycle
+        turn = self.taken if self.cycle is None else (self.taken, self.cycle)
+        if turn != self._turn:
+            self._turn = turn
             self._head = 0
-        elif cycle is None or cycle.response_complete:
+        elif self.cycle is None or self.cycle.response_complete:
             self._head += len(data)
             if self._head > MOST_HEAD and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
@@ -84,7 +85,7 @@ class Connection(HttpToolsProtocol):
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering or self.timeout_keep_alive_task is not None:
             return None
-        return self if self.cycle is None else self.cycle
+        return self._turn
 
 
 class Sweeper:

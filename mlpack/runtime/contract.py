@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from .program import Program
+
 FORMAT = 1
 """The version of every format in this module."""
 
@@ -76,7 +78,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: its name.
         type: the type of one element.
-        size: how many elements per row: 1, or the number of labels.
+        size: how many elements per row: 1, the number of labels for their probabilities, the number
+            of groups for several labels at once.
     """
 
     name: str
@@ -89,7 +92,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         shares: the share of the rows in each bin, 0 to 1. Where there are labels a bin is a label,
-            in the signature's order; else the bins are those that `edges` part.
+            in the signature's order (of several labels a row, the share of all of them); else the
+            bins are those that `edges` part.
         edges: of a regression: the bounds between the bins, ascending; each is the last value of
             its bin. There is one bin more than edges.
         rows: how many rows it was learned from.
@@ -109,6 +113,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         outputs: what it answers.
         labels: the classes in the order of the probabilities, -1 and 1 for outliers and others,
             the numbers of the clusters; empty for a regression.
+        groups: where a row gets several labels at once, how many of `labels` each of them is
+            chosen from, one after the other; empty where it gets one.
         positive: the class that counts as positive, if there are two.
         target: the name of the column that it predicts, if it is known.
         source: where this was learned from.
@@ -122,6 +128,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...]
     outputs: tuple[Output, ...]
     labels: tuple[Category, ...] = ()
+    groups: tuple[int, ...] = ()
     positive: Category | None = None
     target: str | None = None
     source: Literal["train", "sample", "estimator"] = "train"
@@ -142,32 +149,6 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             if column.name == name:
                 return column
         raise KeyError(name)
-
-
-class Constraint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the author demands of one column's values. None demands nothing.
-
-    Attributes:
-        required: it may not be missing.
-        minimum, maximum: bounds that belong to the range; numbers and integers only.
-        categories: the only values allowed.
-        pattern: a regular expression that a string must match from end to end.
-        description: what the column means, for the API's documents.
-    """
-
-    required: bool = False
-    minimum: float | int | None = None
-    maximum: float | int | None = None
-    categories: tuple[Category, ...] | None = None
-    pattern: str | None = None
-    description: str | None = None
-
-
-class Schema(msgspec.Struct, frozen=True, kw_only=True):
-    """What the author demands of the columns, by column name (``schema.toml``)."""
-
-    format: int = FORMAT
-    columns: dict[str, Constraint] = {}
 
 
 class Codes(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,7 +266,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     Its outputs:
 
     - ``refused``: bool [rows], true where the original pipeline would raise for the row;
-    - ``label``: int64 [rows], an index into the signature's labels (all but regressions);
+    - ``label``: int64 [rows], an index into the signature's labels (all but regressions), or
+      [rows, groups] where it has groups;
     - ``probabilities``: float64 [rows, labels] (if the original has them);
     - ``value``: float64 [rows, outputs] (regression);
     - ``score``: float64 [rows, 1], the less the more of an outlier (outliers).
@@ -298,6 +280,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
         at_once: how many rows the graph is given at once, so that its memory has a limit; 0 for
             any number.
         clocks: those of the columns with a zone among `moments`.
+        program: the same graph for one row, where it is small.
     """
 
     format: int = FORMAT
@@ -309,6 +292,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
     moments: tuple[Moment, ...] = ()
     clocks: tuple[Clock, ...] = ()
+    program: Program | None = None
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,15 @@ class Ahead:
         return offsets
 
 
+Whole = Any
+"""Whole numbers, one for each moment: an int64 array, or what stands for one in a graph."""
+
+
 class Local:
     """Moments on the clock of their column's zone.
+
+    Written once for all that computes as whole numbers do: only how days and months become one
+    another (`months_of`, `days_of`) is numpy's own, which a subclass may know otherwise.
 
     Attributes:
         days: since 1970-01-01.
@@ -53,7 +61,9 @@ class Local:
 
     __slots__ = ("days", "per", "rest", "seconds")
 
-    def __init__(self, ticks: np.ndarray, held: str, ahead: Ahead | None = None) -> None:
+    def __init__(
+        self, ticks: Whole, held: str, ahead: Callable[[Whole], Whole] | None = None
+    ) -> None:
         self.per = TICKS.get(held, 1)
         if held == "D":
             ticks = ticks * DAY
@@ -64,59 +74,57 @@ class Local:
         self.days = seconds // DAY
         self.seconds = seconds - self.days * DAY
 
-    def months(self) -> np.ndarray:
+    def months_of(self, days: Whole) -> Whole:
+        """Days since 1970-01-01 as months since January 1970."""
+        return days.view("M8[D]").astype("M8[M]").view(np.int64)
+
+    def days_of(self, months: Whole) -> Whole:
+        """The first days of months since January 1970, as days since 1970-01-01."""
+        return months.view("M8[M]").astype("M8[D]").view(np.int64)
+
+    def months(self) -> Whole:
         """Months since January 1970."""
-        return self.days.view("M8[D]").astype("M8[M]").view(np.int64)
+        return self.months_of(self.days)
 
-    def first_of_month(self, after: int = 0) -> np.ndarray:
+    def first_of_month(self, after: int = 0) -> Whole:
         """The first day of the month, or of one after it, since 1970-01-01."""
-        return _days(self.months() + after)
+        return self.days_of(self.months() + after)
 
-    def month(self) -> np.ndarray:
+    def month(self) -> Whole:
         """1 to 12."""
-        found: np.ndarray = self.months() % 12 + 1
-        return found
+        return self.months() % 12 + 1
 
-    def day(self) -> np.ndarray:
+    def day(self) -> Whole:
         """1 to 31."""
-        found: np.ndarray = self.days - self.first_of_month() + 1
-        return found
+        return self.days - self.first_of_month() + 1
 
-    def year(self) -> np.ndarray:
+    def year(self) -> Whole:
         """The calendar's year."""
-        found: np.ndarray = self.months() // 12 + 1970
-        return found
+        return self.months() // 12 + 1970
 
-    def first_of_year(self, after: int = 0) -> np.ndarray:
+    def first_of_year(self, after: int = 0) -> Whole:
         """The first day of the year, or of one after it, since 1970-01-01."""
-        return _days((self.months() // 12 + after) * 12)
+        return self.days_of((self.months() // 12 + after) * 12)
 
-    def day_of_week(self) -> np.ndarray:
+    def day_of_week(self) -> Whole:
         """0 for Monday: 1970-01-01 was a Thursday."""
-        found: np.ndarray = (self.days + 3) % 7
-        return found
+        return (self.days + 3) % 7
 
-    def first_of(self, months: int) -> np.ndarray:
+    def first_of(self, months: int) -> Whole:
         """Whether it is the first day of a month, of a quarter (3) or of a year (12)."""
-        found: np.ndarray = (self.day() == 1) & (self.months() % months == 0)
-        return found
+        return (self.day() == 1) & (self.months() % months == 0)
 
-    def last_of(self, months: int) -> np.ndarray:
+    def last_of(self, months: int) -> Whole:
         """Whether it is the last day of a month, of a quarter (3) or of a year (12)."""
         after = self.months() + 1
-        found: np.ndarray = (self.days + 1 == _days(after)) & (after % months == 0)
-        return found
+        return (self.days + 1 == self.days_of(after)) & (after % months == 0)
 
     def thursday(self) -> Local:
         """The Thursday of its week, which says in which year ISO 8601 counts that week."""
-        return Local(self.days - self.day_of_week() + 3, "D")
+        return type(self)(self.days - self.day_of_week() + 3, "D")
 
 
-def _days(months: np.ndarray) -> np.ndarray:
-    return months.view("M8[M]").astype("M8[D]").view(np.int64)
-
-
-PARTS: dict[str, Callable[[Local], np.ndarray]] = {
+PARTS: dict[str, Callable[[Local], Whole]] = {
     "year": Local.year,
     "month": Local.month,
     "day": Local.day,

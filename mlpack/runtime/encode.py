@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .contract import Category, Codes, Column, ColumnType, Encoding, Signature
+from .contract import Category, Codes, Column, ColumnType, ContractError, Encoding, Signature
 from .dateparts import Moments
 from .predictions import Refusal, shown
+from .program import Program, ProgramError, Row, compiled
 from .text import Terms
 from .values import Values, cells, fits, single
 
@@ -78,6 +79,7 @@ class Encoder:
             _Coded(codes, place[codes.column], signature.columns[place[codes.column]])
             for codes in encoding.codes
         )
+        self._ready = tuple(signature.columns[i].type == "number" for i in self._numbers)
         self._plan = tuple((coded.index, coded.lookup) for coded in self._codes)
         self._refusing = tuple(
             (place, coded) for place, coded in enumerate(self._codes) if coded.refuse
@@ -109,6 +111,47 @@ class Encoder:
         if self._rows:
             inputs["rows"] = ONE
         return inputs, refusals
+
+    def few(self, rows: Sequence[Sequence[Any]]) -> tuple[Inputs, tuple[Refusal, ...]]:
+        """The inputs for a few rows of clean values: of so few, columns are slower to make."""
+        inputs: Inputs = {}
+        refusals: list[Refusal] = []
+        if self._numbers:
+            places = self._numbers
+            numbers = [[values[i] for i in places] for values in rows]
+            inputs["numbers"] = np.array(numbers, dtype=np.float64)
+        if self._plan:
+            plan = self._plan
+            codes = [[lookup[values[i]] for i, lookup in plan] for values in rows]
+            inputs["codes"] = np.array(codes, dtype=np.int64)
+            for place, coded in self._refusing:
+                refusals += [
+                    Refusal(row, coded.name, coded.expected, shown(rows[row][coded.index]))
+                    for row, told in enumerate(codes)
+                    if told[place] == coded.lookup.unknown
+                ]
+        for name, index, terms in self._texts:
+            inputs[name] = _entries([terms(values[index] or "") for values in rows])
+        if self._moments is not None:
+            inputs["moments"] = self._moments.of(list(zip(*rows, strict=True)), len(rows))
+        if self._rows:
+            inputs["rows"] = np.array([len(rows)], dtype=np.int64)
+        return inputs, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+    def row(self, program: Program) -> Row:
+        """The function of a program that is given a row of clean values, in the signature's order.
+
+        Raises:
+            ContractError: the program is damaged.
+        """
+        codes = [
+            (coded.index, coded.lookup, coded.lookup.unknown if coded.refuse else None)
+            for coded in self._codes
+        ]
+        try:
+            return compiled(program, list(zip(self._numbers, self._ready, strict=True)), codes)
+        except ProgramError as error:
+            raise ContractError(f"the encoding's program is damaged: {error}") from error
 
     def many(self, columns: Sequence[Values], rows: int) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for clean columns, in the signature's order."""

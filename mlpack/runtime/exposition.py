@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from .contract import Manifest, Signature
 from .metrics import BATCHES, BUCKETS
-from .predictions import label_key
+from .predictions import label_names
 from .snapshot import Snapshot, quantiles, stability
 from .watch import is_number
 
@@ -62,6 +62,12 @@ class _Everything(Collector):
             "Values refused, by column; an empty column stands for the row as a whole.",
             "column",
             seen.refused.items(),
+        )
+        yield _counters(
+            "mlpack_violations",
+            "Values that failed a demand and were answered all the same, by column.",
+            "column",
+            seen.violated.items(),
         )
         yield CounterMetricFamily("mlpack_rows", "Rows answered.", seen.rows)
         yield GaugeMetricFamily(
@@ -122,7 +128,7 @@ class _Everything(Collector):
     def _predictions(self) -> Iterator[Metric]:
         seen, spread = self._seen, self._signature.predictions
         if self._signature.labels:
-            labels = [label_key(label) for label in self._signature.labels]
+            labels = label_names(self._signature)
             yield _counters(
                 "mlpack_predictions",
                 "Predictions, by label.",

@@ -47,8 +47,8 @@ class HybridEngine(OnnxEngine):
         absent = [part.name for part in encoding.parts if part.name not in parts]
         if absent:
             raise ModelError(f"{PARTS_FILE} lacks {', '.join(absent)}: install the artifact again")
-        fed = frozenset(value.name for value in self._graph.get_inputs())
-        self._encoder = HybridEncoder(signature, encoding, parts, fed)
+        fed = frozenset(value.name for value in self.graph.get_inputs())
+        self.encoder = HybridEncoder(signature, encoding, parts, fed)
 
 
 class HybridEncoder(Encoder):
@@ -72,6 +72,12 @@ class HybridEncoder(Encoder):
         """The inputs for one row of clean values, in the signature's order."""
         inputs, refusals = super().one(values)
         return inputs, self._ask(inputs, refusals, [[value] for value in values], 1)
+
+    def few(self, rows: Sequence[Sequence[Any]]) -> tuple[Inputs, tuple[Refusal, ...]]:
+        """The inputs for a few rows of clean values."""
+        inputs, refusals = super().few(rows)
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return inputs, self._ask(inputs, refusals, columns, len(rows))
 
     def many(self, columns: Sequence[Values], rows: int) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for clean columns, in the signature's order."""

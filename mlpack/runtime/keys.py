@@ -45,14 +45,22 @@ class Keys:
         if not self._keys:
             return True
         self._refresh()
+        given = self.given(headers)
+        if given is None:
+            return False
+        # Every key is compared, so that the time does not tell which one was close.
+        matches = [hmac.compare_digest(given, key) for key in self._keys]
+        return any(matches)
+
+    @staticmethod
+    def given(headers: Mapping[bytes, bytes]) -> bytes | None:
+        """The key that a request has, be it right or wrong."""
         given = headers.get(b"x-api-key")
         if given is None:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if scheme.lower() != b"bearer":
-                return False
-        # Every key is compared, so that the time does not tell which one was close.
-        matches = [hmac.compare_digest(given.strip(), key) for key in self._keys]
-        return any(matches)
+                return None
+        return given.strip()
 
     def _refresh(self) -> None:
         now = self._clock()

@@ -160,8 +160,7 @@ class Line:
         rows = [job.row for job in taken if job.row is not None]
         if len(rows) == 1:
             return [self._engine.one(rows[0])]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return apart(self._engine.many(columns, len(rows)))
+        return apart(self._engine.few(rows))
 
     def _done(
         self, taken: Sequence[_Job], begun: float, running: asyncio.Future[list[Any]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from .contract import Signature
@@ -59,6 +59,7 @@ class Metrics:
         active: requests in work.
         watch: what values and predictions look like.
         waiting: tells how long the line is.
+        violated: tells how many values of each column failed a demand that refuses nothing.
         samples: tells how many requests were sampled, and how many could not be.
     """
 
@@ -71,6 +72,7 @@ class Metrics:
         self.active = 0
         self.watch = Watch(counter, len(signature.columns))
         self.waiting: Callable[[], int] = lambda: 0
+        self.violated: Callable[[], Mapping[str, int]] = dict
         self.samples: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._known = frozenset(column.name for column in signature.columns)
         self._batches = [0] * (len(BATCHES) + 1)
@@ -110,6 +112,7 @@ class Metrics:
             latency={route: (list(each.counts), each.sum) for route, each in self.latency.items()},
             problems=dict(self.problems),
             refused=dict(self.refused),
+            violated=dict(self.violated()),
             rows=self.rows,
             seen=watch.rows,
             batches=list(self._batches),

@@ -19,12 +19,12 @@ from .contract import (
     SIGNATURE_FILE,
     Blob,
     Manifest,
-    Schema,
     Signature,
     read,
 )
 from .faults import InvalidInputError, ModelError
 from .predictions import Answers, Predictions
+from .schema import Schema
 from .session import Session
 from .validate import Validator
 from .values import Clean, plain
@@ -193,15 +193,18 @@ def bundled() -> Path:
 
 
 def _is_row(data: object) -> bool:
-    """Whether `data` is one row: a mapping to plain values, and not to columns."""
+    """Whether `data` is one row: a mapping to values, and not to columns alone.
+
+    A list beside plain values is a cell that the row's error names, or one that is ignored.
+    """
     if not isinstance(data, Mapping):
         return False
     values = data.values()
-    return _PLAIN.issuperset(map(type, values)) or not any(map(_is_column, values))
+    return _PLAIN.issuperset(map(type, values)) or not all(map(_is_column, values))
 
 
 def _is_column(value: object) -> bool:
-    if isinstance(value, (str, bytes, np.generic)):
+    if isinstance(value, (str, bytes, np.generic, Mapping)):
         return False
     return hasattr(value, "__len__")
 

@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from .contract import ENCODING_FILE, Encoding, Signature, read
 from .encode import Encoder, Inputs
 from .predictions import ACCEPTED, Predictions, Refusal
+from .program import Program
 from .values import Values
 
 RAISES = "values for which it raises"
@@ -27,6 +28,9 @@ FAILURES = (
 )
 """What ONNX Runtime raises for a graph that it cannot load, or cannot run for some row."""
 
+LEAVES = 8
+"""A program that walks through trees takes as long for so many rows as one run of the graph."""
+
 _CELLS, _LEAST = 2**18, 256
 """Larger batches are taken in parts: one-hot columns of so many cells (2 MB) stay in the cache, and
 ONNX Runtime keeps no more memory than they need."""
@@ -39,23 +43,31 @@ class OnnxEngine:
         model: the graph's bytes.
         encoding: how rows become its inputs.
         signature: what the pipeline learned.
+
+    Attributes:
+        encoder: makes the graph's inputs.
+        graph: the session; asked for its outputs by `names`.
+        at_once: how many rows it is given at once.
     """
 
     blocking = False
+    together: int
 
     def __init__(self, model: bytes, encoding: Encoding, signature: Signature) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._graph = onnxruntime.InferenceSession(
+        self.graph = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=ROUNDING
         )
-        self._encoder = Encoder(signature, encoding)
+        self.encoder = Encoder(signature, encoding)
+        self._row = None if encoding.program is None else self.encoder.row(encoding.program)
+        self.together = _together(encoding.program)
         width = len(encoding.numbers) + sum(len(codes.categories) for codes in encoding.codes)
-        self._at_once = encoding.at_once or max(_LEAST, _CELLS // (width or 1))
-        self._names = [output.name for output in self._graph.get_outputs()]
-        place = {name: index for index, name in enumerate(self._names)}
+        self.at_once = encoding.at_once or max(_LEAST, _CELLS // (width or 1))
+        self.names = [output.name for output in self.graph.get_outputs()]
+        place = {name: index for index, name in enumerate(self.names)}
         self._refused = place.get("refused")
         self._label = place.get("label")
         self._probabilities = place.get("probabilities")
@@ -63,17 +75,40 @@ class OnnxEngine:
 
     def one(self, values: Sequence[Any]) -> Predictions:
         """The prediction for one row of clean values, in the signature's order."""
-        inputs, refusals = self._encoder.one(values)
+        if self._row is not None:
+            try:
+                found = self._row(values)
+            except (ArithmeticError, LookupError, TypeError):
+                # Where the graph has an infinity, Python raises; a damaged program does too.
+                found = None
+            if found is not None:
+                label, probabilities, numbers = found
+                return Predictions(
+                    1,
+                    None if label is None else np.array([label]),
+                    None if probabilities is None else np.array([probabilities]),
+                    None if numbers is None else np.array([numbers]),
+                )
+        inputs, refusals = self.encoder.one(values)
         return self._run(inputs, 1, refusals)
+
+    def few(self, rows: Sequence[Sequence[Any]]) -> Predictions:
+        """The predictions for a few rows of clean values that are asked for together."""
+        step = self.at_once
+        if len(rows) <= step:
+            inputs, refusals = self.encoder.few(rows)
+            return self._run(inputs, len(rows), refusals)
+        starts = range(0, len(rows), step)
+        return joined([self.few(rows[start : start + step]) for start in starts], starts)
 
     def many(self, columns: Sequence[Values], rows: int) -> Predictions:
         """The predictions for clean columns, in the signature's order."""
-        step = self._at_once or rows
+        step = self.at_once
         if rows <= step:
-            inputs, refusals = self._encoder.many(columns, rows)
+            inputs, refusals = self.encoder.many(columns, rows)
             return self._run(inputs, rows, refusals)
         starts = range(0, rows, step)
-        return _joined(
+        return joined(
             [
                 self.many(
                     [column[start : start + step] for column in columns], min(step, rows - start)
@@ -84,7 +119,7 @@ class OnnxEngine:
         )
 
     def _run(self, inputs: Inputs, rows: int, refusals: tuple[Refusal, ...]) -> Predictions:
-        outputs = self._graph.run(self._names, inputs)
+        outputs = self.graph.run(self.names, inputs)
         # To look at one flag is faster than to ask an array of one.
         if self._refused is not None and (
             outputs[self._refused][0] if rows == 1 else outputs[self._refused].any()
@@ -105,7 +140,14 @@ class OnnxEngine:
         )
 
 
-def _joined(parts: Sequence[Predictions], starts: Sequence[int]) -> Predictions:
+def _together(program: Program | None) -> int:
+    """From how many rows on one run of the graph is faster than a program for each of them."""
+    if program is None:
+        return 2
+    return LEAVES if program.trees else 0
+
+
+def joined(parts: Sequence[Predictions], starts: Sequence[int]) -> Predictions:
     """The answers for parts of a batch, each of which starts at its row, as those for the whole."""
     return Predictions(
         sum(part.rows for part in parts),

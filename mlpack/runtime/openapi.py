@@ -10,10 +10,11 @@ import math
 import re
 from typing import Any
 
-from . import openapi_problems, openapi_protocols
-from .contract import Category, Column, Constraint, Schema, Signature
+from . import openapi_about, openapi_choices, openapi_problems, openapi_protocols
+from .contract import Category, Column, Signature
 from .moments import expected
 from .predictions import label_key
+from .schema import Constraint, Schema, strict
 from .values import INT64_MAX, INT64_MIN, limits
 
 _NONE = Constraint()
@@ -34,6 +35,7 @@ def document(name: str, version: str, signature: Signature, schema: Schema) -> d
         signature: what the pipeline learned.
         schema: what the author demands.
     """
+    schema = strict(schema)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,8 +46,9 @@ def document(name: str, version: str, signature: Signature, schema: Schema) -> d
         "paths": {
             "/predict": {"post": _predict(signature, schema)},
             "/livez": {"get": _probe("live", "The process answers.")},
-            "/readyz": {"get": _probe("ready", "The model is loaded, verified and warm.")},
+            "/readyz": {"get": _ready()},
             "/metrics": {"get": _metrics()},
+            "/model.json": openapi_about.path(),
             **openapi_protocols.paths(name, version, example(signature, schema), signature),
         },
         # Keys are optional: the server may have been started without any.
@@ -54,6 +57,7 @@ def document(name: str, version: str, signature: Signature, schema: Schema) -> d
             "schemas": {
                 **_schemas(signature, schema),
                 **openapi_protocols.schemas(name, version, signature),
+                **openapi_about.schemas(),
             },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -83,7 +87,7 @@ def example(signature: Signature, schema: Schema) -> dict[str, Any]:
 def _about(signature: Signature) -> str:
     what = f" of {signature.target}" if signature.target else ""
     kind = _KINDS[signature.task]
-    labels = ", ".join(label_key(label) for label in signature.labels)
+    labels = ", ".join(dict.fromkeys(label_key(label) for label in signature.labels))
     return f"{kind}{what}." + (f" Labels: {labels}." if labels else "")
 
 
@@ -103,7 +107,7 @@ def _schemas(signature: Signature, schema: Schema) -> dict[str, Any]:
                 for column in signature.columns
                 if not _nullable(column, constraints[column.name])
             ],
-            "additionalProperties": False,
+            "additionalProperties": schema.unknown_columns == "ignore",
             "examples": [example(signature, schema)],
         },
         "Rows": {
@@ -162,7 +166,7 @@ def _column(column: Column, constraint: Constraint) -> dict[str, Any]:
         if constraint.maximum is not None:
             result["maximum"] = min(constraint.maximum, result.get("maximum", math.inf))
     if constraint.categories is not None:
-        result["enum"] = [*constraint.categories, *([None] if nullable else [])]
+        result |= openapi_choices.one_of([*constraint.categories, *([None] if nullable else [])])
     if constraint.pattern is not None:
         result["pattern"] = f"^(?:{constraint.pattern})$"
     description = ". ".join(filter(None, (constraint.description, _observed(column))))
@@ -228,7 +232,9 @@ def _prediction(signature: Signature) -> dict[str, Any]:
             }
         )
         return {"type": "object", "properties": {"value": value}, "required": ["value"]}
-    label: dict[str, Any] = {"enum": list(signature.labels)}
+    if signature.groups:
+        return _several(signature)
+    label = openapi_choices.labels(signature.labels)
     if signature.task == "outliers":
         label["description"] = "-1 for an outlier, 1 for others"
     if signature.task == "clusters":
@@ -243,15 +249,30 @@ def _prediction(signature: Signature) -> dict[str, Any]:
         required.append("score")
     if signature.has("probabilities"):
         keys = [label_key(label) for label in signature.labels]
-        number = {"type": ["number", "null"]}
+        # Labels are values, not names: as properties, what is made from the document would have to
+        # find names for -1 and 1, or for "a b" and "a-b".
         properties["probabilities"] = {
             "type": "object",
-            "properties": dict.fromkeys(keys, number),
+            "description": "by label",
+            "propertyNames": {"enum": keys},
             "required": keys,
-            "additionalProperties": False,
+            "additionalProperties": {"type": ["number", "null"]},
         }
         required.append("probabilities")
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _several(signature: Signature) -> dict[str, Any]:
+    """Of a model that answers several labels a row: lists with an element for each."""
+    count = {"minItems": len(signature.groups), "maxItems": len(signature.groups)}
+    some = list(dict.fromkeys((type(label), label) for label in signature.labels))
+    label = openapi_choices.labels([label for _, label in some])
+    properties: dict[str, Any] = {"label": {"type": "array", "items": label, **count}}
+    if signature.has("probabilities"):
+        number = {"type": ["number", "null"]}
+        shares = {"type": "object", "description": "by label", "additionalProperties": number}
+        properties["probabilities"] = {"type": "array", "items": shares, **count}
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _predict(signature: Signature, schema: Schema) -> dict[str, Any]:
@@ -314,6 +335,11 @@ def _probe(name: str, description: str) -> dict[str, Any]:
     }
 
 
+def _ready() -> dict[str, Any]:
+    told = _probe("ready", "The model is loaded, verified and warm.")
+    return {**told, "responses": {**told["responses"], "503": openapi_problems.problem("503")}}
+
+
 def _metrics() -> dict[str, Any]:
     return {
         "operationId": "metrics",
@@ -324,5 +350,6 @@ def _metrics() -> dict[str, Any]:
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
             "401": openapi_problems.problem("401"),
+            "503": openapi_problems.problem("503"),
         },
     }

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from .contract import Signature
+from .openapi_choices import one_of
 from .openapi_problems import HEADERS, problem, responses
 
 _ROW = {"$ref": "#/components/schemas/Row"}
 _TEXT = {"type": "string"}
 _TRUE = {"type": "boolean"}
+_LIST = {"type": "array", "items": {}}
+"""A list of anything. It says so, since some generators of clients give up without ``items``."""
 _DATATYPES = [
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "FP32", "FP64", "BYTES",
@@ -64,7 +67,7 @@ def paths(
 def schemas(name: str, version: str, signature: Signature) -> dict[str, Any]:
     """The components that `paths` refers to."""
     columns = [column.name for column in signature.columns]
-    one: dict[str, Any] = {"enum": columns}
+    one = {"type": "string", **one_of(columns)}
     if len(columns) > 1 and all(column.type in _OF_COLUMN for column in signature.columns):
         one = {
             "type": "string",
@@ -79,7 +82,7 @@ def schemas(name: str, version: str, signature: Signature) -> dict[str, Any]:
         "name": {"enum": outputs},
         "datatype": {"enum": _DATATYPES},
         "shape": shape,
-        "data": {"type": "array"},
+        "data": _LIST,
         "parameters": {"type": "object"},
     }
     return {
@@ -88,7 +91,7 @@ def schemas(name: str, version: str, signature: Signature) -> dict[str, Any]:
                 "name": one,
                 "shape": {**shape, "minItems": 1, "maxItems": 2},
                 "datatype": {"enum": _DATATYPES},
-                "data": {"type": ["array", "null"]},
+                "data": {**_LIST, "type": ["array", "null"]},
                 "parameters": parameters,
             },
             ["name", "shape", "datatype"],
@@ -197,8 +200,9 @@ def _infer(operation: str, example: Mapping[str, Any], signature: Signature) -> 
 
 
 def _v1(operation: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    rows = {"type": "array", "minItems": 1, "items": {"anyOf": [_ROW, {"type": "array"}]}}
-    columns = {"type": "object", "additionalProperties": {"type": "array"}}
+    # All rows are objects, or all are lists: the server takes no mixture.
+    rows, lists = ({"type": "array", "minItems": 1, "items": each} for each in (_ROW, _LIST))
+    columns = {"type": "object", "additionalProperties": _LIST}
     predictions = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
     return {
         "operationId": operation,
@@ -210,6 +214,7 @@ def _v1(operation: str, example: Mapping[str, Any]) -> dict[str, Any]:
                     "schema": {
                         "anyOf": [
                             _object({"instances": rows}, ["instances"]),
+                            _object({"instances": lists}, ["instances"]),
                             _object({"inputs": columns}, ["inputs"]),
                         ]
                     },

@@ -5,6 +5,7 @@ Nothing of it stands in the way of a request unless a setting switches it on.
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,6 +19,15 @@ from .metrics import resident
 from .model import Model
 from .sampling import Sampling
 from .settings import Settings
+
+_LENGTH = "inference-header-content-length"
+"""Stands on both sides where tensors are binary."""
+
+_SENT = ("authorization", "content-type", "traceparent", "x-api-key", "x-request-id", _LENGTH)
+"""What a page may send besides."""
+
+_READ = ("retry-after", "x-request-id", _LENGTH)
+"""What it may read of an answer's head."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +62,15 @@ def surrounded(
         app.metrics.samples = lambda: (writer.written, writer.dropped)
         served = Sampling(served, app.asked, writer, model, settings)
         farewells.append(writer.close)
+    if settings.cors_origins:
+        cors = importlib.import_module("starlette.middleware.cors").CORSMiddleware
+        served = cors(
+            served,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_SENT,
+            expose_headers=_READ,
+        )
     provider = tracing.provider(model, environ)
     if provider is not None:
         served = tracing.Tracing(served, provider, app.paths)

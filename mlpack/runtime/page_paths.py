@@ -28,3 +28,10 @@ API key with what it loads by itself. What they show, they fetch with the key of
 
 PAGES = OPEN | {"/openapi.json", "/model.json"}
 """Everything that FastAPI answers."""
+
+
+def label(path: str) -> str:
+    """What figures call a path at which a page is, or nothing: few words, whatever is asked for."""
+    if path not in PAGES:
+        return "other"
+    return "/static" if path.startswith("/static/") else path

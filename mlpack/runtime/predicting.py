@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -108,3 +109,18 @@ class Predictor:
             return Answer(exchange.write(predictions), 1, (rows, predictions))
         seen = self.counter.columns(rows.columns, predictions)
         return Answer(exchange.write(predictions), rows.rows, seen)
+
+    def later(
+        self, exchange: Exchange, row: tuple[Any, ...], end: Callable[[Answer | Exception], None]
+    ) -> Callable[[Predictions | Exception], None]:
+        """What takes the predictions for one row when they are there, and ends with the answer."""
+
+        def done(found: Predictions | Exception) -> None:
+            answer: Answer | Exception
+            try:
+                answer = found if isinstance(found, Exception) else self.write(exchange, row, found)
+            except Exception as error:  # noqa: BLE001 - whoever asked answers for it
+                answer = error
+            end(answer)
+
+        return done

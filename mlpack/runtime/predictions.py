@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,8 @@ class Predictions(msgspec.Struct, frozen=True):
 
     Attributes:
         rows: how many rows were asked for.
-        labels: int64 [rows], indices into the signature's labels; None for a regression.
+        labels: int64 [rows], indices into the signature's labels, or [rows, groups] where it has
+            groups; None for a regression.
         probabilities: float64 [rows, labels], or None where the model has none.
         values: float64 [rows, outputs] of a regression; float64 [rows, 1], the scores, where
             outliers are told from others; or None.
@@ -81,13 +83,28 @@ def shown(value: object) -> str:
     return text
 
 
+def label_names(signature: Signature) -> tuple[str, ...]:
+    """A name for each label that no other has: of several groups with the group's number."""
+    keys = map(label_key, signature.labels)
+    if not signature.groups:
+        return tuple(keys)
+    numbers = [number for number, size in enumerate(signature.groups) for _ in range(size)]
+    return tuple(f"{number}_{key}" for number, key in zip(numbers, keys, strict=True))
+
+
 class Answers:
     """Turns predictions into the plain values that JSON, CSV and Python get."""
 
     def __init__(self, signature: Signature) -> None:
         self.labels = signature.labels
+        self.names = label_names(signature)
         self.keys = tuple(label_key(label) for label in signature.labels)
-        self._forms = self._open() if len(set(self.keys)) == len(self.keys) else ()
+        ends = list(itertools.accumulate(signature.groups))
+        self._groups = [
+            slice(end - size, end) for end, size in zip(ends, signature.groups, strict=True)
+        ]
+        distinct = len(set(self.keys)) == len(self.keys)
+        self._forms = self._open() if distinct and not self._groups else ()
 
     def _open(self) -> tuple[bytes, ...]:
         """An answer for each label, in which the places of the probabilities are open."""
@@ -106,8 +123,17 @@ class Answers:
         """One object per row.
 
         ``{"label": ..., "probabilities": {...}}``, ``{"label": ..., "score": ...}``,
-        ``{"label": ...}`` or ``{"value": ...}``.
+        ``{"label": ...}`` or ``{"value": ...}``; with several labels a row, lists of both.
         """
+        if self._groups:
+            labels = self.plain(predictions)
+            shares = self._shares(predictions, self.keys)
+            if shares is None:
+                return [{"label": label} for label in labels]
+            return [
+                {"label": label, "probabilities": share}
+                for label, share in zip(labels, shares, strict=True)
+            ]
         if predictions.labels is not None:
             names = self.labels
             labels = predictions.labels.tolist()
@@ -145,7 +171,9 @@ class Answers:
         return b"[" + forms % tuple(numbers) + b"]"
 
     def plain(self, predictions: Predictions) -> list[Any]:
-        """One label or number per row; a list of numbers where a regression has several outputs."""
+        """One label or number per row; a list of them where there are several outputs."""
+        if predictions.labels is not None and self._groups:
+            return [[self.labels[index] for index in row] for row in predictions.labels.tolist()]
         if predictions.labels is not None:
             return [self.labels[index] for index in predictions.labels.tolist()]
         if predictions.values is None:
@@ -163,9 +191,19 @@ class Answers:
         found: list[float] = predictions.values[:, 0].tolist()
         return found
 
-    def probabilities(self, predictions: Predictions) -> list[dict[Category, float]] | None:
-        """One dict from label to probability per row; None where the model has none."""
+    def probabilities(self, predictions: Predictions) -> list[Any] | None:
+        """One dict from label to probability per row; None where the model has none.
+
+        A list of dicts per row where it gets several labels.
+        """
+        return self._shares(predictions, self.labels)
+
+    def _shares(self, predictions: Predictions, keys: Sequence[Any]) -> list[Any] | None:
         if predictions.probabilities is None:
             return None
         rows: Sequence[Sequence[float]] = predictions.probabilities.tolist()
-        return [dict(zip(self.labels, row, strict=True)) for row in rows]
+        if not self._groups:
+            return [dict(zip(keys, row, strict=True)) for row in rows]
+        return [
+            [dict(zip(keys[part], row[part], strict=True)) for part in self._groups] for row in rows
+        ]

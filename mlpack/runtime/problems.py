@@ -10,6 +10,10 @@ import msgspec
 from .predictions import Refusal
 
 CONTENT_TYPE = b"application/problem+json"
+
+CLOSE = (b"connection", b"close")
+"""Sent where the rest of a body is not read: the connection is of no more use."""
+
 MOST_ERRORS = 100
 """How many errors one answer lists at most."""
 
@@ -84,3 +88,8 @@ def invalid(errors: Sequence[Refusal]) -> ProblemError:
     if count > MOST_ERRORS:
         detail += f", the first {MOST_ERRORS} are listed"
     return ProblemError(422, "invalid-input", detail, errors)
+
+
+def busy(detail: str) -> ProblemError:
+    """503: what is asked could be answered at another time."""
+    return ProblemError(503, "busy", detail, headers=((b"retry-after", b"1"), CLOSE))

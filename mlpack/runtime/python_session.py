@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from .asked import Labels, for_each, shares
 from .contract import Category, Signature
 from .frames import frame
 from .halves import in_halves
@@ -29,18 +30,23 @@ class PythonEngine:
     """
 
     blocking = True
+    together = 0
 
     def __init__(self, estimator: Any, signature: Signature) -> None:  # noqa: ANN401
         self._estimator = estimator
         self._signature = signature
         self._names = tuple(column.name for column in signature.columns)
-        self._index = {label: index for index, label in enumerate(signature.labels)}
+        self._labels = Labels(signature)
         self._probabilities = signature.has("probabilities") and hasattr(estimator, "predict_proba")
         self._order = self._reorder() if self._probabilities else None
 
     def one(self, values: Sequence[Any]) -> Predictions:
         """The prediction for one row of clean values, in the signature's order."""
         return self.many([[value] for value in values], 1)
+
+    def few(self, rows: Sequence[Sequence[Any]]) -> Predictions:
+        """The predictions for a few rows of clean values that are asked for together."""
+        return self.many([list(column) for column in zip(*rows, strict=True)], len(rows))
 
     def many(self, columns: Sequence[Values], rows: int) -> Predictions:
         """The predictions for clean columns; rows for which the pipeline raises are refused."""
@@ -54,25 +60,25 @@ class PythonEngine:
         return msgspec.structs.replace(result, refusals=tuple(in_halves(fill, rows)))
 
     def _predict(self, result: Predictions, rows: pd.DataFrame, start: int, stop: int) -> None:
-        answer = np.asarray(self._estimator.predict(rows))
+        answer = self._estimator.predict(rows)
         if result.labels is not None:
-            labels = answer.reshape(-1).tolist()
-            result.labels[start:stop] = [self._index[label] for label in labels]
+            result.labels[start:stop] = self._labels.places(answer)
             if result.values is not None:
                 answer = np.asarray(self._estimator.decision_function(rows), dtype=np.float64)
         if result.values is not None:
-            result.values[start:stop] = answer.reshape(stop - start, -1)
+            result.values[start:stop] = np.asarray(answer).reshape(stop - start, -1)
         if result.probabilities is not None:
-            found = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
+            found = shares(self._estimator.predict_proba(rows), self._signature)
             result.probabilities[start:stop] = (
                 found if self._order is None else found[:, self._order]
             )
 
     def _reorder(self) -> list[int] | None:
         """Where each of the signature's labels stands in the estimator's; None if in order."""
-        classes: list[Category] = np.asarray(
-            getattr(self._estimator, "classes_", self._signature.labels)
-        ).tolist()
+        told = getattr(self._estimator, "classes_", self._signature.labels)
+        if self._signature.groups or for_each(told, 1):
+            return None  # they are put in the signature's order as they are read
+        classes: list[Category] = np.asarray(told).tolist()
         if tuple(classes) == self._signature.labels:
             return None
         return [classes.index(label) for label in self._signature.labels]
@@ -90,7 +96,7 @@ def _empty(signature: Signature, *, probabilities: bool, rows: int) -> Predictio
         return Predictions(rows, values=np.zeros((rows, size)))
     return Predictions(
         rows,
-        labels=np.zeros(rows, dtype=np.int64),
+        labels=np.zeros((rows, *filter(None, (len(signature.groups),))), dtype=np.int64),
         probabilities=np.zeros((rows, len(signature.labels))) if probabilities else None,
         values=np.zeros((rows, 1)) if signature.has("score") else None,
     )

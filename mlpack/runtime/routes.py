@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import msgspec
 
 from .predictions import Predictions
+from .problems import CONTENT_TYPE as PROBLEM
+from .problems import ProblemError
 from .values import Clean
 
 Headers = Mapping[bytes, bytes]
@@ -57,6 +59,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         open: for predictions: chooses by the headers how to read and write, or raises a
             ProblemError.
         tell: for everything else: the answer to a request, of which nothing matters but the path.
+        told: for what depends on the body, too: the answer to it, or raises a ProblemError.
         guarded: whether an API key is needed, where there are any.
         says_error: whether a problem has a member ``error`` besides, as the protocol's clients
             look for it.
@@ -65,6 +68,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     open: Callable[[Headers], Exchange] | None = None
     tell: Callable[[], Reply | Awaitable[Reply]] | None = None
+    told: Callable[[bytes], Reply] | None = None
     guarded: bool = True
     says_error: bool = False
 
@@ -76,3 +80,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def takes(self, method: str) -> bool:
         """Whether requests of this method are answered."""
         return method == self.method or (method == "HEAD" and self.method == "GET")
+
+
+def refusal(problem: ProblemError, route: Route | None, request_id: bytes) -> Reply:
+    """The answer to a request that has a problem, as its route's clients look for it."""
+    body = problem.body(request_id.decode(), says_error=route is not None and route.says_error)
+    return Reply(body, PROBLEM, tuple(problem.headers), problem.status)

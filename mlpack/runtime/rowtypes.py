@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 
-from .contract import Column, Constraint, Schema, Signature
+from .contract import Column, Signature
+from .schema import Constraint, Schema
 from .values import FLOAT32_EDGE, limits, single
 
 NONE = Constraint()

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .contract import Column, Constraint, Schema, Signature
+from .contract import Column, Signature
 from .predictions import Refusal, shown
+from .schema import Constraint, Schema
 from .values import PRESENT, Values, cells, fits
 
 _EXACT = 2**53

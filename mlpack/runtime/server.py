@@ -9,19 +9,20 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
-from . import logs, machine, operating, samples, workers
+from . import calls, logs, machine, operating, samples, workers
 from .app import App
 from .connections import PATIENCE, Connection, Sweeper
 from .faults import ServerError
 from .gathering import Link
 from .model import Model
-from .settings import Settings
+from .settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +39,17 @@ def serve(settings: Settings, folder: Path | None = None) -> int:
 
     Raises:
         ContractError, ModelError: the model cannot be loaded.
-        ServerError: the address cannot be had.
-        SettingsError: the file of API keys cannot be read.
+        ServerError: an address cannot be had.
+        SettingsError: the file of API keys cannot be read, or what gRPC needs is not installed.
         FileError: the file of samples cannot be written.
     """
     logs.configure()
     if settings.sample_file is not None:
         samples.check(settings.sample_file)
+    _check_certificate(settings)
     here = machine.read()
     listener = bind(settings.host, settings.port)
-    with listener:
+    with listener, calls.reserved(settings.grpc_port, listener):
         if settings.workers == 1 or (not settings.workers and here.whole == 1):
             return run(operating.laid_out(settings, here, loaded=False), listener, folder)
         model = Model(folder)  # refuses a damaged model here, and not in every worker again
@@ -58,6 +60,33 @@ def serve(settings: Settings, folder: Path | None = None) -> int:
             return workers.supervise(run, settings, listener, folder)
         del model
         return run(settings, listener, folder)
+
+
+def _check_certificate(settings: Settings) -> None:
+    """End here, and not in every worker, where the files cannot be used."""
+    key = settings.tls_key
+    if settings.tls_cert is None or key is None:
+        return
+    files = (("TLS_CERT", settings.tls_cert, "CERTIFICATE"), ("TLS_KEY", key, "PRIVATE KEY"))
+    for name, path, part in files:
+        try:
+            content = path.read_text(encoding="latin-1")
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+            raise SettingsError(f"MLPACK_{name} is {path}, which {why}") from error
+        if f"{part}-----" not in content:
+            raise SettingsError(f"MLPACK_{name} is {path}, which has no {part.lower()} in PEM")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # A key with a password would be asked for on a terminal that nobody looks at.
+        context.load_cert_chain(settings.tls_cert, key, password=lambda: "")
+    except ssl.SSLError as error:
+        matching = error.reason == "KEY_VALUES_MISMATCH"
+        why = "it is another one's key" if matching else "give it in PEM and without a password"
+        raise SettingsError(
+            f"MLPACK_TLS_KEY is {key}, which cannot be used with the certificate "
+            f"{settings.tls_cert}: {why}"
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -109,10 +138,12 @@ def run(
         link = Link(pipe, app.metrics.snapshot)
         app.collect = link.collect
     served, farewells = operating.surrounded(app, model, settings, os.environ)
+    called = calls.made(served, settings, listener)
     server = _Server(
         app,
         settings,
         link,
+        called,
         uvicorn.Config(
             served,
             http=Connection,
@@ -121,6 +152,8 @@ def run(
             log_config=None,
             access_log=False,
             server_header=False,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
             proxy_headers=False,
             # Longer than the idle time of the common load balancers, which then close first.
             timeout_keep_alive=75,
@@ -152,12 +185,19 @@ class _Server(uvicorn.Server):
     """uvicorn's server, with somebody who closes what stands still, and with a slower farewell."""
 
     def __init__(
-        self, app: App, settings: Settings, link: Link | None, config: uvicorn.Config
+        self,
+        app: App,
+        settings: Settings,
+        link: Link | None,
+        called: calls.Calls | None,
+        config: uvicorn.Config,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._link = link
+        self._called = called
         self._linger_seconds = settings.linger_seconds
+        self._drain_seconds = settings.drain_seconds
         self._sweeper = Sweeper(self.server_state.connections, settings.stall_seconds)
         self._sweeping: asyncio.Task[None] | None = None
         self._terminated = False
@@ -168,8 +208,12 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
+        """Begin to listen; to calls first, so that who is told to be ready is ready for them."""
+        if self._called is not None:
+            await self._called.start()
         await super().startup(sockets)
+        if self._called is not None and self.should_exit:  # told to stop before it was ready
+            await self._called.stop(0)
         if self._link is not None:
             self._link.start()
         self._sweeping = asyncio.create_task(self._sweeper.run())
@@ -187,10 +231,36 @@ class _Server(uvicorn.Server):
             self._sweeping.cancel()
         waiting = [listener.dup() for listener in sockets or ()]
         closing = asyncio.create_task(super().shutdown(sockets))
+        hanging_up = asyncio.create_task(self._hang_up())
+        ending = asyncio.create_task(self._end_silent())
         await asyncio.sleep(0)  # it has stopped listening
         for listener in waiting:
             await self._last(listener)
         await closing
+        ending.cancel()
+        await hanging_up
+
+    async def _hang_up(self) -> None:
+        """Take no more calls over gRPC, and wait for those in work."""
+        if self._called is None:
+            return
+        stopping = asyncio.create_task(self._called.stop(self._drain_seconds))
+        while not (await asyncio.wait((stopping,), timeout=_TICK))[0]:
+            if self.force_exit:
+                await self._called.stop(0)
+        await stopping
+
+    async def _end_silent(self) -> None:
+        """End connections that are closed but for the client's farewell.
+
+        With TLS a client should say that it has heard; many that idle never do.
+        """
+        while self.config.is_ssl:
+            await asyncio.sleep(PATIENCE)
+            for connection in tuple(self.server_state.connections):
+                transport = connection.transport
+                if transport.is_closing() and not transport.get_write_buffer_size():
+                    transport.abort()
 
     async def _last(self, listener: socket.socket) -> None:
         """Take the connections that nobody had taken yet, which closing would reset."""
@@ -219,7 +289,11 @@ def _announce(model: Model, settings: Settings, listener: socket.socket) -> None
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     form = model.manifest.form
-    logger.info("serving %s %s (%s) on http://%s:%d", model.name, model.version, form, shown, port)
+    scheme = "http" if settings.tls_cert is None else "https"
+    told = (model.name, model.version, form, scheme, shown, port)
+    logger.info("serving %s %s (%s) on %s://%s:%d", *told)
+    if settings.grpc_port:
+        logger.info("the Open Inference Protocol over gRPC is on %s:%d", shown, settings.grpc_port)
     if not settings.loopback and not settings.guarded:
         logger.warning(
             "anybody who reaches %s can ask for predictions: set MLPACK_API_KEYS to demand a key",

@@ -13,7 +13,7 @@ from .contract import Column, Signature
 from .moments import unit
 from .predictions import Predictions
 from .rowtypes import row_type
-from .values import Clean, Reader, Values
+from .values import Clean, Reader, Values, cells
 
 
 class Engine(Protocol):
@@ -21,9 +21,15 @@ class Engine(Protocol):
 
     blocking: bool
     """Whether one row takes milliseconds, too long for an event loop."""
+    together: int
+    """From how many rows on `few` is faster than `one` for each of them; 0 for never."""
 
     def one(self, values: Sequence[Any]) -> Predictions:
         """The prediction for one row of clean values, in the signature's order."""
+        ...
+
+    def few(self, rows: Sequence[Sequence[Any]]) -> Predictions:
+        """The predictions for a few rows of clean values that are asked for together."""
         ...
 
     def many(self, columns: Sequence[Values], rows: int) -> Predictions:
@@ -68,16 +74,15 @@ class Session:
         """
         return self.clean(self._reader.columns(columns))
 
+    def few(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
+        """Predict rows as those that are asked for at the same moment are."""
+        clean = self._reader.rows(rows)
+        values = list(zip(*map(cells, clean.columns), strict=True))
+        return _beside(clean, self.engine.few(values))
+
     def clean(self, clean: Clean) -> Predictions:
         """Predict what a reader made; its refusals stand beside the model's own."""
-        predictions = self.engine.many(clean.columns, clean.rows)
-        if not clean.refusals:
-            return predictions
-        told = {refusal.row for refusal in clean.refusals}
-        # A refused cell went to the model as missing: what the model says of that row is moot.
-        own = tuple(refusal for refusal in predictions.refusals if refusal.row not in told)
-        merged = sorted((*clean.refusals, *own), key=lambda refusal: refusal.row)
-        return msgspec.structs.replace(predictions, refusals=tuple(merged))
+        return _beside(clean, self.engine.many(clean.columns, clean.rows))
 
     def warm(self) -> None:
         """Predict a made-up row twice, so that the first request finds everything allocated.
@@ -87,7 +92,20 @@ class Session:
         columns = [_typical(column) for column in self.signature.columns]
         for rows in (1, 2):
             self.engine.many([column * rows for column in columns], rows)
-        self.engine.one([column[0] for column in columns])
+        row = [column[0] for column in columns]
+        self.engine.few([row, row])
+        self.engine.one(row)
+
+
+def _beside(clean: Clean, predictions: Predictions) -> Predictions:
+    """The predictions with the refusals of what made the values."""
+    if not clean.refusals:
+        return predictions
+    told = {refusal.row for refusal in clean.refusals}
+    # A refused cell went to the model as missing: what the model says of that row is moot.
+    own = tuple(refusal for refusal in predictions.refusals if refusal.row not in told)
+    merged = sorted((*clean.refusals, *own), key=lambda refusal: refusal.row)
+    return msgspec.structs.replace(predictions, refusals=tuple(merged))
 
 
 def beyond_doubt(values: Sequence[Any]) -> bool:

@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             tools set HOST to something else).
         port: 0 for any free one. ``MLPACK_PORT``, ``SAGEMAKER_BIND_TO_PORT``, ``AIP_HTTP_PORT``
             (Vertex AI), ``PORT``.
+        grpc_port: where the Open Inference Protocol is spoken over gRPC; 0 for nowhere.
+            ``MLPACK_GRPC_PORT``.
         predict_route, health_route: paths at which Vertex AI asks, besides the server's own.
             ``AIP_PREDICT_ROUTE``, ``AIP_HEALTH_ROUTE``.
         workers: processes; 0 for as many as the CPUs and the memory allow. ``MLPACK_WORKERS``
@@ -47,6 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         keys: the API keys; none for an open server. ``MLPACK_API_KEYS``, separated by commas.
         keys_file: a file with one API key per line, read again when it changes.
             ``MLPACK_API_KEYS_FILE``.
+        tls_cert, tls_key: files with a certificate (and those that signed it) and its key, in PEM;
+            with them the server speaks https. ``MLPACK_TLS_CERT``, ``MLPACK_TLS_KEY``.
+        cors_origins: the origins of pages that may ask from a browser; ``*`` for any.
+            ``MLPACK_CORS_ORIGINS``, separated by commas.
+        rate_limit: predictions a second for each API key, or for each address where there are no
+            keys; 0 for any number. ``MLPACK_RATE_LIMIT``.
         sample_file: where some requests are written with their answers, which may be personal
             data; None for nowhere. ``MLPACK_SAMPLE_FILE``.
         sample_rate: the share of answered requests that is written. ``MLPACK_SAMPLE_RATE``.
@@ -57,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8080
+    grpc_port: int = 0
     predict_route: str = ""
     health_route: str = ""
     workers: int = 1
@@ -74,6 +83,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access_log: bool = True
     keys: tuple[str, ...] = ()
     keys_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    rate_limit: int = 0
     sample_file: Path | None = None
     sample_rate: float = 0.01
     sample_errors: float = 0.0
@@ -95,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 _NUMBERS: dict[str, tuple[tuple[str, ...], int]] = {
     "port": (("MLPACK_PORT", "SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT"), 0),
+    "grpc_port": (("MLPACK_GRPC_PORT",), 0),
     "workers": (("MLPACK_WORKERS", "WORKERS"), 1),
     "threads": (("MLPACK_THREADS",), 1),
     "max_body": (("MLPACK_MAX_BODY",), 1),
@@ -107,11 +121,16 @@ _NUMBERS: dict[str, tuple[tuple[str, ...], int]] = {
     "request_seconds": (("MLPACK_REQUEST_SECONDS",), 0),
     "linger_seconds": (("MLPACK_LINGER_SECONDS",), 0),
     "drain_seconds": (("MLPACK_DRAIN_SECONDS",), 0),
+    "rate_limit": (("MLPACK_RATE_LIMIT",), 0),
     "sample_max_bytes": (("MLPACK_SAMPLE_MAX_BYTES",), 100_000),
 }
 _AUTOMATIC = ("workers", "threads")
 _SHARES = {"sample_rate": "MLPACK_SAMPLE_RATE", "sample_errors": "MLPACK_SAMPLE_ERRORS"}
 _ROUTES = {"predict_route": "AIP_PREDICT_ROUTE", "health_route": "AIP_HEALTH_ROUTE"}
+_TLS = {"tls_cert": "MLPACK_TLS_CERT", "tls_key": "MLPACK_TLS_KEY"}
+_ORIGIN = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](?::[0-9]{1,5})?"
+)
 _PATH = re.compile(r"/[A-Za-z0-9._~:@+=/-]{0,500}")
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
@@ -152,11 +171,48 @@ def from_environment(environ: Mapping[str, str], **overrides: Any) -> Settings: 
         values["keys"] = keys
     if environ.get("MLPACK_API_KEYS_FILE"):
         values["keys_file"] = Path(environ["MLPACK_API_KEYS_FILE"])
+    values |= _origins(environ)
+    values |= _certificate(environ)
     values.update({name: value for name, value in overrides.items() if value is not None})
-    port = values.get("port", 0)
-    if not 0 <= port <= 65535:
-        raise SettingsError(f"the port is {port}: it is at most 65535")
-    return Settings(**values)
+    settings = Settings(**values)
+    _check_ports(settings)
+    return settings
+
+
+def _check_ports(settings: Settings) -> None:
+    for name, port in (("the port", settings.port), ("MLPACK_GRPC_PORT", settings.grpc_port)):
+        if not 0 <= port <= 65535:
+            raise SettingsError(f"{name} is {port}: it is at most 65535")
+    if settings.grpc_port and settings.grpc_port == settings.port:
+        raise SettingsError(f"MLPACK_GRPC_PORT is {settings.port}: HTTP is spoken there")
+
+
+def _origins(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The origins of pages that may ask."""
+    text = environ.get("MLPACK_CORS_ORIGINS", "")
+    origins = tuple(filter(None, map(str.strip, text.split(","))))
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"MLPACK_CORS_ORIGINS has {origin[:100]!r}: an origin is like https://app.example "
+                "or http://localhost:3000, without a path"
+            )
+    if text and not origins:
+        raise SettingsError(f"MLPACK_CORS_ORIGINS is {text[:100]!r}: it names no origin")
+    if "*" in origins and len(origins) > 1:
+        raise SettingsError("MLPACK_CORS_ORIGINS has * beside others: * alone means any")
+    return {"cors_origins": origins} if origins else {}
+
+
+def _certificate(environ: Mapping[str, str]) -> dict[str, Any]:
+    given = {field: environ.get(name) for field, name in _TLS.items()}
+    if not any(given.values()):
+        return {}
+    for field, name in _TLS.items():
+        if not given[field]:
+            other = next(each for each in _TLS.values() if each != name)
+            raise SettingsError(f"{other} is set without {name}: https needs both files")
+    return {field: Path(path) for field, path in given.items() if path}
 
 
 def _routes(environ: Mapping[str, str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
         latency: by route: how many requests took so long, by bucket, and the sum of seconds.
         problems: requests that were refused or failed, by the kind of problem.
         refused: values that were refused, by column; the empty name stands for whole rows.
+        violated: values that failed a demand and were answered all the same, by column.
         rows: rows that were answered.
         seen: rows whose values and predictions were looked at.
         batches: how many batches of so many rows went from the line, by bucket.
@@ -58,6 +59,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     latency: dict[str, tuple[list[int], float]]
     problems: dict[str, int]
     refused: dict[str, int]
+    violated: dict[str, int]
     rows: int
     seen: int
     batches: list[int]
@@ -138,7 +140,7 @@ def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
     first = snapshots[0]
     started = [each.started for each in snapshots if each.started]
     fields: dict[str, Any] = {"started": min(started, default=0.0)}
-    for name in ("requests", "problems", "refused"):
+    for name in ("requests", "problems", "refused", "violated"):
         fields[name] = _keyed([getattr(each, name) for each in snapshots], lambda a, b: a + b)
     fields["latency"] = _keyed([each.latency for each in snapshots], _latencies)
     for name in ("batches", "missing", "outside", "predicted", "recent"):

@@ -159,9 +159,13 @@ def header(answers: Answers, predictions: Predictions) -> list[str]:
         return ["prediction", "score"]
     if predictions.values is not None and predictions.values.shape[1] > 1:
         return [f"prediction_{index}" for index in range(predictions.values.shape[1])]
+    labels = predictions.labels
+    names = ["prediction"]
+    if labels is not None and labels.ndim > 1:
+        names = [f"prediction_{index}" for index in range(labels.shape[1])]
     if predictions.probabilities is None:
-        return ["prediction"]
-    return ["prediction", *(f"probability_{key}" for key in answers.keys)]
+        return names
+    return [*names, *(f"probability_{name}" for name in answers.names)]
 
 
 def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
@@ -175,12 +179,13 @@ def cells(answers: Answers, predictions: Predictions) -> Iterator[list[Any]]:
         for value in plain:
             yield value if isinstance(value, list) else [value]
         return
-    keys = [label_key(label) if isinstance(label, bool) else label for label in plain]
+    rows = [each if isinstance(each, list) else [each] for each in plain]
+    keys = [[label_key(one) if isinstance(one, bool) else one for one in row] for row in rows]
     if predictions.probabilities is None:
-        yield from ([key] for key in keys)
+        yield from keys
         return
-    for key, row in zip(keys, predictions.probabilities.tolist(), strict=True):
-        yield [key, *row]
+    for row, shares in zip(keys, predictions.probabilities.tolist(), strict=True):
+        yield [*row, *shares]
 
 
 def written(answers: Answers, predictions: Predictions) -> bytes:
@@ -189,7 +194,7 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(answers, predictions))
     labels, probabilities = predictions.labels, predictions.probabilities
-    if labels is None or probabilities is None or not np.isfinite(probabilities).all():
+    if labels is None or probabilities is None or labels.ndim > 1 or not _finite(probabilities):
         writer.writerows(cells(answers, predictions))
         return stream.getvalue().encode()
     # All numbers at once; what stands between them is the same in all rows of a label.
@@ -199,6 +204,10 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
     numbers = _texts(probabilities.ravel()) if places else []
     rows = b"".join(map(forms.__getitem__, places)) % tuple(numbers)
     return stream.getvalue().encode() + rows
+
+
+def _finite(numbers: np.ndarray) -> bool:
+    return bool(np.isfinite(numbers).all())
 
 
 def _texts(numbers: np.ndarray) -> list[bytes]:
@@ -225,11 +234,16 @@ def arrays(answers: Answers, predictions: Predictions) -> dict[str, np.ndarray |
     names = header(answers, predictions)
     columns: list[np.ndarray | Coded] = []
     if predictions.labels is not None:
-        columns.append(_labels(answers, predictions.labels))
+        columns += [_labels(answers, places) for places in _each(predictions.labels)]
     for values in (predictions.values, predictions.probabilities):
         if values is not None:
             columns += list(np.asarray(values, dtype=np.float64).T)
     return dict(zip(names, columns, strict=True))
+
+
+def _each(places: np.ndarray) -> Sequence[np.ndarray]:
+    """The labels of each group on their own."""
+    return [places] if places.ndim == 1 else list(np.ascontiguousarray(places.T))
 
 
 def _labels(answers: Answers, places: np.ndarray) -> np.ndarray | Coded:

@@ -30,7 +30,7 @@ class Terms:
     __slots__ = ("_binary", "_count", "_split")
 
     def __init__(self, text: Text) -> None:
-        self._split = _splitter(text)
+        self._split = splitter(text)
         self._binary = text.binary
         self._count = _hashed(text) if text.hashed else _known(text)
 
@@ -42,6 +42,9 @@ class Terms:
             return dict.fromkeys(sorted(found), 1)
         return {column: found[column] for column in sorted(found)}
 
+
+Split = Callable[[str], Sequence[str]]
+"""The terms of a text."""
 
 Count = Callable[[Sequence[str]], dict[int, int]]
 """How much the terms count in each column."""
@@ -104,8 +107,8 @@ def _mixed(block: int) -> int:
     return (block << 15 | block >> 17) * 0x1B873593 & _BITS
 
 
-def _splitter(text: Text) -> Callable[[str], Sequence[str]]:
-    """All terms of a text, one after the other, as often as they occur."""
+def splitter(text: Text) -> Split:
+    """What tells all terms of a text, one after the other, as often as they occur."""
     prepare: list[Callable[[str], str]] = []
     if text.lowercase:
         prepare.append(str.lower)
@@ -136,7 +139,7 @@ def _ascii(value: str) -> str:
     return unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode("ascii")
 
 
-def _words(text: Text) -> Callable[[str], Sequence[str]]:
+def _words(text: Text) -> Split:
     find = re.compile(text.pattern).findall
     stop = frozenset(text.stop_words)
     shortest, longest = text.shortest, text.longest
@@ -156,7 +159,7 @@ def _words(text: Text) -> Callable[[str], Sequence[str]]:
     return split
 
 
-def _characters(text: Text) -> Callable[[str], Sequence[str]]:
+def _characters(text: Text) -> Split:
     lengths = range(text.shortest, text.longest + 1)
     return partial(_in_words if text.analyzer == "char_wb" else _anywhere, lengths)
 

@@ -23,7 +23,17 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _EXPORTERS = {"http/protobuf": "http", "grpc": "grpc"}
 
-_PROBES = frozenset(("/livez", "/readyz", "/ping", "/metrics"))
+_PROBES = frozenset(
+    (
+        "/livez",
+        "/readyz",
+        "/ping",
+        "/metrics",
+        "grpc ServerLive",
+        "grpc ServerReady",
+        "grpc ModelReady",
+    )
+)
 """What asks every few seconds and would drown everything else."""
 
 _FAREWELL = 3.0

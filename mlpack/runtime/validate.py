@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .contract import Schema, Signature
+from .contract import Signature
+from .lenient import Lenient
 from .malformed import MalformedError, loads
 from .predictions import Refusal, shown
 from .rowtypes import NONE, expressed, row_type
 from .rules import Rules
+from .schema import Schema, strict
 from .session import beyond_doubt
 from .values import Clean, Reader, Values
 
@@ -45,6 +47,10 @@ def check_columns(names: Sequence[str]) -> None:
 class Validator:
     """A signature and the author's constraints, compiled.
 
+    Attributes:
+        lenient: the constraints that refuse nothing, and how many values failed them.
+        ignores: columns that the model does not have are passed over.
+
     Raises:
         ValueError: a pattern of the schema is not a regular expression.
     """
@@ -52,6 +58,9 @@ class Validator:
     def __init__(self, signature: Signature, schema: Schema) -> None:
         self._reader = Reader(signature)
         self._json_reader = Reader(signature, finite=True)
+        self.lenient = Lenient(signature, schema)
+        self.ignores = schema.unknown_columns == "ignore"
+        schema = strict(schema)
         self._rules = Rules(signature, schema)
         self._rest = Rules(
             signature,
@@ -63,7 +72,7 @@ class Validator:
             ),
         )
         self._kinds = [column.type for column in signature.columns]
-        self._row = row_type(signature, schema, forbid_unknown=True)
+        self._row = row_type(signature, schema, forbid_unknown=not self.ignores)
         self._decode_row: msgspec.json.Decoder[Any] | None = None
         self._decode_batch: msgspec.json.Decoder[Any] | None = None
         if self._row is not None:
@@ -90,7 +99,7 @@ class Validator:
             elif self._decode_row is not None:
                 values = msgspec.structs.astuple(self._decode_row.decode(body))
                 if not self._rest or not self._rest.one(values):
-                    return values
+                    return self.lenient.one(values) if self.lenient else values
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the precise way says what is wrong
         return self._precise(loads(body, _constant))
@@ -119,11 +128,11 @@ class Validator:
         if self._row is not None:
             try:
                 values = msgspec.structs.astuple(msgspec.convert(row, self._row))
-            except msgspec.ValidationError:
-                pass
+            except ValueError:
+                pass  # not a value of msgspec's, nor one of Python's, as a signalling NaN
             else:
                 if beyond_doubt(values) and not (self._rest and self._rest.one(values)):
-                    return values
+                    return self.lenient.one(values) if self.lenient else values
         return self.rows([row])
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> Clean:
@@ -137,14 +146,24 @@ class Validator:
             ValueError: the columns have different lengths, or none of them is known.
         """
         clean = self._reader.columns(columns)
-        return self._ruled(clean, self._reader.unknown(list(columns)))
+        return self._ruled(clean, self._unknown(self._reader, list(columns)))
+
+    def _unknown(self, reader: Reader, names: Sequence[str], row: int = 0) -> list[Refusal]:
+        return [] if self.ignores else reader.unknown(names, row)
 
     def _checked(self, rows: Sequence[Any]) -> Clean:
         """Rows of the compiled type, as columns; only the rules that are not compiled are left."""
         found = zip(*map(msgspec.structs.astuple, rows), strict=True)
         columns = [self._array(values, place) for place, values in enumerate(found)]
         refusals = self._rest.many(columns) if self._rest else []
-        return Clean(columns, len(rows), tuple(sorted(refusals, key=_row_of)))
+        return self._eased(Clean(columns, len(rows), tuple(sorted(refusals, key=_row_of))))
+
+    def _eased(self, clean: Clean) -> Clean:
+        """The rows as they are answered; of some that are refused the others may still be."""
+        if not self.lenient:
+            return clean
+        columns = self.lenient.many(clean.columns, answered=not clean.refusals)
+        return msgspec.structs.replace(clean, columns=columns)
 
     def _array(self, values: tuple[Any, ...], place: int) -> Values:
         """Numbers as an array: so they are converted once, and not by each who looks at them."""
@@ -173,7 +192,7 @@ class Validator:
         usable: list[Mapping[str, Any]] = []
         for index, row in enumerate(rows):
             if isinstance(row, Mapping):
-                unknown += reader.unknown(list(row), index)
+                unknown += self._unknown(reader, list(row), index)
                 usable.append(row)
             else:
                 return _refused(index, "an object with the columns", row)
@@ -181,7 +200,8 @@ class Validator:
 
     def _ruled(self, clean: Clean, unknown: list[Refusal]) -> Clean:
         refusals = [*unknown, *clean.refusals, *self._rules.many(clean.columns, clean.refusals)]
-        return Clean(clean.columns, clean.rows, tuple(sorted(refusals, key=_row_of)))
+        ruled = Clean(clean.columns, clean.rows, tuple(sorted(refusals, key=_row_of)))
+        return self._eased(ruled)
 
 
 def _row_of(refusal: Refusal) -> int:

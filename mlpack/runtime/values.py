@@ -127,7 +127,9 @@ def _number(value: object) -> object:
 
 
 def _integer(value: object) -> object:
-    if isinstance(value, (float, decimal.Decimal)) and math.isfinite(value) and value == int(value):
+    if (isinstance(value, decimal.Decimal) and value.is_finite() and value == int(value)) or (
+        isinstance(value, float) and value.is_integer()
+    ):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return _BAD
@@ -145,7 +147,7 @@ def _string(value: object) -> object:
         value.encode()
     except UnicodeEncodeError:
         return _BAD  # a lone surrogate is no text
-    return str(value)
+    return str.__str__(value)  # an enumeration's own str may be its member's name
 
 
 def _reads(column: Column) -> Callable[[object], object]:

@@ -191,7 +191,8 @@ class Watch:
         self._numbers.add(tally.numbers[:, ::step])
         if len(tally.places):
             self.predicted += np.bincount(tally.places, minlength=len(self.predicted))
-            self._places.add(tally.places[None, ::step])
+            some = tally.places.reshape(tally.rows, -1)[::step]
+            self._places.add(some.reshape(1, -1))
 
     def recent(self) -> np.ndarray:
         """How many of the last predictions fell into each bin."""

@@ -12,18 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import mlpack.runtime
 from mlpack.runtime import contract
-from mlpack.runtime.contract import (
-    Blob,
-    Codes,
-    Column,
-    Constraint,
-    Encoding,
-    Manifest,
-    Output,
-    Schema,
-    Signature,
-)
+from mlpack.runtime.contract import Blob, Codes, Column, Encoding, Manifest, Output, Signature
 from mlpack.runtime.openapi import document
+from mlpack.runtime.schema import Constraint, Schema
 
 SIGNATURE = Signature(
     task="classification",

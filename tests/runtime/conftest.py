@@ -25,6 +25,14 @@ def churn(tmp_path_factory) -> Model:
     return Model(bundles.bundle(tmp_path_factory.mktemp("churn"), schema=bundles.SCHEMA))
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with the package ``churn`` in it, as an artifact installs it."""
+    root = tmp_path_factory.mktemp("site")
+    bundles.package(root, schema=bundles.SCHEMA)
+    return root
+
+
 @pytest.fixture(scope="session")
 def price(tmp_path_factory) -> Model:
     """The regression."""

@@ -32,13 +32,13 @@ class Server:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         assert self.ready.wait(30), self.lines
-        found = re.search(r"http://[^ \"]+:(\d+)", "\n".join(self.lines))
+        found = re.search(r"(https?)://[^ \"]+:(\d+)", "\n".join(self.lines))
         assert found, self.lines
-        self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = int(found[2])
+        self.url = f"{found[1]}://127.0.0.1:{self.port}"
         for _ in range(200):
             try:
-                httpx.get(self.url + "/readyz", timeout=5)
+                httpx.get(self.url + "/readyz", timeout=5, verify=False)
                 break
             except httpx.TransportError:
                 time.sleep(0.05)

@@ -18,19 +18,11 @@ from runtime.bundles import blob
 from scipy import sparse
 
 from mlpack.runtime import contract
-from mlpack.runtime.contract import (
-    Codes,
-    Column,
-    Encoding,
-    Manifest,
-    Output,
-    Part,
-    Schema,
-    Signature,
-)
+from mlpack.runtime.contract import Codes, Column, Encoding, Manifest, Output, Part, Signature
 from mlpack.runtime.faults import InvalidInputError, ModelError
 from mlpack.runtime.hybrid_session import HybridEncoder, HybridEngine, answer, load_parts
 from mlpack.runtime.model import Model
+from mlpack.runtime.schema import Schema
 from mlpack.runtime.session import Session
 
 SIGNATURE = Signature(

@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpack.runtime.app import App
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
 from mlpack.runtime.malformed import MalformedError
 from mlpack.runtime.model import Model
 from mlpack.runtime.problems import ProblemError
 from mlpack.runtime.protocols.inference import Inference, metadata
 from mlpack.runtime.protocols.tensors import NUMERIC
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.settings import Settings
 
 INFER = "/v2/models/churn/infer"

@@ -28,7 +28,9 @@ def test_every_path_is_told(app):
         for path, methods in app.model.openapi["paths"].items()
         for method in methods
     }
-    assert told == {(path, route.method) for path, route in app._routes.items()}
+    answered = {(path, route.method) for path, route in app._routes.items()}
+    # The other pages are for people, or the document itself.
+    assert told == answered | {("/model.json", "GET")}
 
 
 def test_operations_have_names_of_their_own(app):
@@ -64,6 +66,30 @@ def test_what_is_told_is_as_the_document_says(app):
         assert answer.status == 200, path
         content = methods["get"]["responses"]["200"]["content"]
         fits(app, content[FORMATS]["schema"], answer.json)
+
+
+def test_a_server_that_is_about_to_stop_is_as_the_document_says(app):
+    app.drain()
+    refusing = set()
+    for path, methods in app.model.openapi["paths"].items():
+        if "get" not in methods or path == "/metrics":
+            continue
+        answer = get(app, path)
+        if answer.status != 200:
+            refusing.add(path)
+            content = methods["get"]["responses"][str(answer.status)]["content"]
+            fits(app, content[answer.type.decode()]["schema"], answer.json)
+    assert refusing > {"/readyz", "/v2/health/ready", "/ping"}
+
+
+def test_nothing_of_the_models_description_is_untold(app):
+    schemas = app.model.openapi["components"]["schemas"]
+    told = get(app, "/model.json").json
+    for name, said in (("Model", told), *(("ModelColumn", each) for each in told["columns"])):
+        assert set(said) == set(schemas[name]["properties"]) == set(schemas[name]["required"])
+    observed = schemas["ModelColumn"]["properties"]["observed"]
+    assert set(told["columns"][0]["observed"]) == set(observed["properties"])
+    assert set(told["parity"]) == set(schemas["ModelParity"]["properties"])
 
 
 def test_problems_are_as_the_document_says(app):

@@ -215,10 +215,14 @@ class Slow:
         self._engine = model.session.engine
         self._seconds = seconds
         self.blocking = True
+        self.together = 0
         self.asked = []
 
     def one(self, values):
         return self.many([[value] for value in values], 1)
+
+    def few(self, rows):
+        return self.many([list(column) for column in zip(*rows, strict=True)], len(rows))
 
     def many(self, columns, rows):
         self.asked.append(rows)
@@ -485,6 +489,7 @@ def test_a_failure_is_a_500_with_an_id_and_a_logged_traceback(tmp_path, caplog):
 
     class Broken:
         blocking = False
+        together = 0
 
         def one(self, values):
             raise RuntimeError("secret detail")

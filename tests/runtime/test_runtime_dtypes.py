@@ -12,13 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mlpack.runtime.contract import Codes, Column, Encoding, Output, Schema, Signature
+from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
 from mlpack.runtime.encode import Encoder
 from mlpack.runtime.frames import frame
 from mlpack.runtime.openapi import document
+from mlpack.runtime.schema import Schema
 from mlpack.runtime.validate import Validator
 from mlpack.runtime.values import FLOAT32_EDGE, Reader
-from mlpack.training.observe import column, real_rows
+from mlpack.training.columns import column, real_rows
 
 BERLIN = "Europe/Berlin"
 TIMES = ["2026-01-31T12:30:05.25", None, "1969-12-31T23:59:59.5", "2026-10-25T02:30:00"]

@@ -16,6 +16,7 @@ class Doubles:
     """Answers twice the number; refuses negative ones; works only when it is let."""
 
     blocking = True
+    together = 0
 
     def __init__(self) -> None:
         self.may = threading.Semaphore(0)
@@ -23,6 +24,9 @@ class Doubles:
 
     def one(self, values):
         return self.many([[value] for value in values], 1)
+
+    def few(self, rows):
+        return self.many([list(column) for column in zip(*rows, strict=True)], len(rows))
 
     def many(self, columns, rows):
         if not self.may.acquire(timeout=10):

@@ -314,6 +314,7 @@ def snapshots(draw) -> Snapshot:
         latency={name: (listed(3), draw(st.floats(0, 10))) for name in keyed},
         problems=keyed,
         refused=keyed,
+        violated=keyed,
         rows=draw(counts),
         seen=draw(counts),
         batches=listed(2),
@@ -395,7 +396,8 @@ def test_whoever_asks_gets_the_sum(churn):
         several = await asyncio.gather(*(link.collect() for link in links * 3))
         assert {total.rows for total in several} == {11}
         rows["two"] = 20
-        assert (await links[0].collect()).rows == 21
+        # On a busy machine a round may end before everybody has told; the next one has it.
+        await _until(lambda total: total.rows == 21, links[0])
 
     asyncio.run(story())
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import decimal
+import enum
 import threading
 
 import bundles
@@ -97,6 +99,41 @@ def test_predict_rows_with_and_without_validation(churn):
     columns = {"visits": [1, 2], "plan": ["pro", None]}
     assert [r.row for r in churn.predict_columns(columns).refusals] == [1]
     assert churn.predict_columns(columns, validate=False).refusals == ()
+
+
+class Plan(str, enum.Enum):
+    """Names of plans, whose own ``str`` is the member's name."""
+
+    PRO = "pro"
+    BASIC = "basic"
+
+
+def test_a_string_of_an_enumeration_is_its_string(churn):
+    rows = [{**ROW, "age": 100, "visits": 3, "plan": plan} for plan in Plan]
+    plain = [{**row, "plan": row["plan"].value} for row in rows]
+    assert churn.predict_proba(rows) == churn.predict_proba(plain)
+    assert [churn.predict_proba(row) for row in rows] == churn.predict_proba(plain)
+    table = {name: [row[name] for row in rows] for name in rows[0]}
+    assert churn.predict_proba(table) == churn.predict_proba(plain)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("plan", ["pro"], "a string"),
+        ("plan", {"a": 1}, "a string"),
+        ("age", (1, 2), "a number"),
+        ("age", np.array([1.0]), "a number"),
+        ("age", decimal.Decimal("sNaN"), "a number"),
+        pytest.param("age", 10**400, "a number", id="too-large"),
+        ("visits", decimal.Decimal("sNaN"), "a whole number"),
+    ],
+)
+def test_a_cell_that_is_no_value_is_named_in_one_row_as_in_many(churn, column, value, what):
+    row = {**ROW, column: value}
+    for data in (row, [row]):
+        with pytest.raises(InvalidInputError, match=f"row 0, {column}: expected {what}"):
+            churn.predict(data)
 
 
 def test_what_it_is(churn):

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
 from mlpack.runtime.moments import DATE, TIME, ZONED, moment, unit
 from mlpack.runtime.openapi import document, example
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.tables import CsvReader
 from mlpack.runtime.validate import Validator
 from mlpack.runtime.values import Reader

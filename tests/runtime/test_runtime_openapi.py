@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from bundles import REGRESSION, SIGNATURE
+from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
 from mlpack.runtime.openapi import document, example
-from mlpack.runtime.predictions import Answers
+from mlpack.runtime.predictions import Answers, label_key
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.validate import Validator
 
 
@@ -135,3 +138,48 @@ def test_examples(column, constraint, value):
     row = example(signature, schema)
     assert row == {"c": value}
     assert isinstance(Validator(signature, schema).one(row), tuple)
+
+
+@pytest.mark.parametrize(
+    ("labels", "listed"),
+    [
+        (("no", "yes"), {"type": "string", "enum": ["no", "yes"]}),
+        ((-1, 1), {"type": "integer", "enum": [-1, 1]}),
+        ((False, True), {"type": "boolean", "allOf": [{"enum": [False, True]}]}),
+        ((0.0, 1.0), {"type": "number", "allOf": [{"enum": [0.0, 1.0]}]}),
+        (("a b", "a-b"), {"type": "string", "allOf": [{"enum": ["a b", "a-b"]}]}),
+        (("a", "A"), {"type": "string", "allOf": [{"enum": ["a", "A"]}]}),
+        (("1", "2"), {"type": "string", "allOf": [{"enum": ["1", "2"]}]}),
+    ],
+)
+def test_labels_are_enumerated_where_each_has_a_name(labels, listed):
+    signature = replace(SIGNATURE, labels=labels, positive=labels[1])
+    api = document("m", "1", signature, Schema())
+    OpenAPIV31SpecValidator(api).validate()
+    assert api["components"]["schemas"]["Prediction"]["properties"]["label"] == listed
+    keys = [label_key(label) for label in labels]
+    good = {"label": labels[0], "probabilities": dict.fromkeys(keys, 0.5)}
+    assert valid(api, "Prediction", good)
+    assert valid(api, "Prediction", {**good, "probabilities": {keys[0]: None, keys[1]: 1.0}})
+    for bad in (
+        {**good, "label": "other"},
+        {**good, "label": None},
+        {**good, "probabilities": {keys[0]: 1.0}},
+        {**good, "probabilities": {**good["probabilities"], "other": 0.0}},
+        {**good, "probabilities": {**good["probabilities"], keys[0]: "0.5"}},
+    ):
+        assert not valid(api, "Prediction", bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "categories", "bad"),
+    [("number", (1.5, 2.0), 1.0), ("boolean", (True,), False), ("string", ("x", "X"), "y")],
+)
+def test_choices_without_names_are_demanded_all_the_same(kind, categories, bad):
+    signature = replace(REGRESSION, columns=(Column(name="c", type=kind, dtype="object"),))
+    schema = Schema(columns={"c": Constraint(categories=categories)})
+    api = document("m", "1", signature, schema)
+    OpenAPIV31SpecValidator(api).validate()
+    for value in (*categories, None):
+        assert valid(api, "Row", {"c": value})
+    assert not valid(api, "Row", {"c": bad})

@@ -10,15 +10,17 @@ from pathlib import Path
 import bundles
 import msgspec
 import pytest
+from asking import get
 from test_runtime_app import ask, problem
 
 import mlpack.runtime
 from mlpack.runtime.about import about
 from mlpack.runtime.app import App
-from mlpack.runtime.contract import Column, Constraint, Encoding, Schema
+from mlpack.runtime.contract import Column, Encoding
 from mlpack.runtime.model import Model
 from mlpack.runtime.page_paths import OPEN, PAGES
 from mlpack.runtime.pages import build
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.settings import Settings
 
 STATIC = Path(mlpack.runtime.__file__).parent / "static"
@@ -261,3 +263,10 @@ def test_the_proof_in_short(tmp_path):
     }
     (folder / "parity.json").unlink()
     assert about(model)["parity"] is None
+
+
+def test_the_page_s_files_are_one_route_of_the_figures(churn):
+    app = App(churn, Settings())
+    for path in sorted(path for path in OPEN if path.startswith("/static/")):
+        assert get(app, path).status == 200
+    assert {route for route, _ in app.metrics.requests} == {"/static"}

@@ -17,15 +17,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from servers import Server
 
+from mlpack.oci.pruning import PRUNED
+
 ROW = {"age": 42, "visits": 5, "plan": "pro", "vip": True, "note": "hi"}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A folder with the package ``churn`` in it."""
-    root = tmp_path_factory.mktemp("site")
-    bundles.package(root, schema=bundles.SCHEMA)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +93,7 @@ def test_health_command(root, server):
         dead = health(free.getsockname()[1])
     assert dead.returncode == 1
     assert dead.stderr.startswith("ERROR no answer on port")
+    assert "MLPACK_TLS_CERT" not in dead.stderr
 
 
 def test_port_in_use(root, server):
@@ -233,6 +228,19 @@ def test_predict_and_info_commands(root, tmp_path):
     info = run("info")
     assert info.stdout.startswith("churn 1.2.0\nform      onnx\ntask      classification\n")
     assert "labels    no, yes" in info.stdout
+
+
+def test_what_images_have_no_bytecode_of_is_imported_by_no_server(root):
+    with Server(root, PYTHONPROFILEIMPORTTIME="1") as server:
+        for path in ("/", "/docs", "/openapi.json", "/model.json", "/metrics", "/nowhere"):
+            httpx.get(server.url + path)
+        for kind in ("application/json", "text/csv", "application/xml"):
+            httpx.post(server.url + "/predict", content=b"{", headers={"content-type": kind})
+        assert server.stop() == 0
+    rows = [line.rpartition("|")[2].strip() for line in server.lines if "import time:" in line]
+    imported = {row.partition(".")[0] for row in rows}
+    assert {"uvicorn", "fastapi", "onnxruntime"} <= imported
+    assert not imported & set(PRUNED.unused)
 
 
 def test_two_models_in_one_process_and_nothing_of_the_builder(tmp_path):

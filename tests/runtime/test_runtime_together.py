@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpack.runtime import tables
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
 from mlpack.runtime.predictions import Answers, Predictions
 from mlpack.runtime.rules import Rules
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.validate import Validator
 
 LABELS = [("no", "yes"), (True, False), (0, 1, 2), ('50%, "b"', "%s\n%b", ":0,"), (True, "true")]

@@ -126,6 +126,7 @@ def test_spans_of_bad_requests(traced):
 def test_the_span_of_a_failure(tmp_path):
     class Broken:
         blocking = False
+        together = 0
 
         def one(self, values):
             raise RuntimeError("no")

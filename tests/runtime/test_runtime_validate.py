@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
 from mlpack.runtime.malformed import MalformedError
+from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.validate import Validator, check_columns
 from mlpack.runtime.values import Clean, cells
 

@@ -16,16 +16,17 @@ import numpy as np
 from ..contract import Category, Column, Signature
 from ..malformed import MalformedError
 from ..model import Model
-from ..predictions import Predictions, Refusal, label_key, shown
+from ..predictions import Predictions, Refusal, label_key, label_names, shown
 from ..problems import ProblemError
 from ..routes import Exchange, Headers, Reply, Route
 from ..values import Clean
-from .tensors import Request, Tensor, elements, packed, parse
+from .tensors import Parameters, Request, Tensor, elements, packed, parse
 
 LENGTH = b"inference-header-content-length"
 _BINARY = b"application/octet-stream"
 _DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
 _FORMATS = {"date": "date", "datetime": "date-time"}
+EXTENSIONS = ("binary_tensor_data",)
 _UNSUPPORTED = ("classification", "shared_memory_region")
 
 
@@ -43,6 +44,10 @@ class Output(msgspec.Struct, frozen=True):
     datatype: str
     width: int
     get: Callable[[Predictions], np.ndarray | list[str]]
+
+    def shape(self, rows: int) -> list[int]:
+        """The shape for so many rows; -1 for any number."""
+        return [rows, self.width] if self.width else [rows]
 
 
 class Inference:
@@ -141,18 +146,15 @@ class Inference:
 
     def answer(self, predictions: Predictions, request: Request) -> Reply:
         """The answer to a request whose outputs were checked."""
-        asked = {each.name: each.parameters or {} for each in request.outputs or ()}
         binary = _parameter(request, "binary_data_output") is True
         told: list[dict[str, Any]] = []
         pieces: list[bytes] = []
-        for name, parameters in (asked or {each: {} for each in self.outputs}).items():
-            output = self.outputs[name]
+        for output, parameters in self.wanted(request):
             values = output.get(predictions)
-            width = (output.width,) if output.width else ()
             one: dict[str, Any] = {
-                "name": name,
+                "name": output.name,
                 "datatype": output.datatype,
-                "shape": [predictions.rows, *width],
+                "shape": output.shape(predictions.rows),
             }
             said: dict[str, Any] = {"content_type": "str"} if output.datatype == "BYTES" else {}
             if parameters.get("binary_data", binary) is True:
@@ -172,6 +174,13 @@ class Inference:
             return Reply(head)
         length = (LENGTH, b"%d" % len(head))
         return Reply(b"".join((head, *pieces)), _BINARY, (length,))
+
+    def wanted(self, request: Request) -> list[tuple[Output, Parameters]]:
+        """The outputs that a request asks for, each with what it says of them."""
+        if not request.outputs:
+            return [(output, {}) for output in self.outputs.values()]
+        asked = {each.name: each.parameters or {} for each in request.outputs}
+        return [(self.outputs[name], parameters) for name, parameters in asked.items()]
 
     def check(self, request: Request) -> None:
         """Check what a request wants.
@@ -224,7 +233,7 @@ def _outputs(signature: Signature) -> list[Output]:
     found = []
     if signature.labels:
         datatype, labels = _labels(signature.labels)
-        found.append(Output("label", datatype, 0, _label(labels)))
+        found.append(Output("label", datatype, len(signature.groups), _label(labels)))
     if signature.has("probabilities"):
         width = len(signature.labels)
         found.append(
@@ -264,14 +273,14 @@ def _label(labels: np.ndarray | list[str]) -> Callable[[Predictions], np.ndarray
         if isinstance(labels, np.ndarray):
             found: np.ndarray = labels[places]
             return found
-        return [labels[place] for place in places.tolist()]
+        return [labels[place] for place in places.ravel().tolist()]
 
     return get
 
 
 def metadata(model: Model) -> dict[str, Any]:
     """The columns and outputs of a model, as the protocol tells them."""
-    keys = [label_key(label) for label in model.signature.labels]
+    keys = list(label_names(model.signature))
     return {
         "name": model.name,
         "versions": [model.version],
@@ -289,7 +298,7 @@ def metadata(model: Model) -> dict[str, Any]:
             {
                 "name": output.name,
                 "datatype": output.datatype,
-                "shape": [-1, output.width] if output.width else [-1],
+                "shape": output.shape(-1),
                 **({"parameters": {"labels": keys}} if output.name == "probabilities" else {}),
             }
             for output in _outputs(model.signature)
@@ -330,11 +339,7 @@ def routes(model: Model, ready: Callable[[], Reply]) -> Mapping[str, Route]:
     probe = told({"name": model.name, "ready": True}, guarded=False, probe=True)
     state = {"name": model.name, "version": model.version, "state": "READY", "reason": ""}
     index = Reply(msgspec.json.encode([state]))
-    server = {
-        "name": model.name,
-        "version": model.version,
-        "extensions": ["binary_tensor_data"],
-    }
+    server = {"name": model.name, "version": model.version, "extensions": EXTENSIONS}
     found = {
         "/v2": told(server),
         "/v2/health/live": told({"live": True}, guarded=False),

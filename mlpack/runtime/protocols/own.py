@@ -137,8 +137,9 @@ class Formats:
         known = {column.name for column in self._model.signature.columns}
 
         def check(names: Sequence[str]) -> None:
-            unknown = [name for name in names if name not in known]
-            if unknown or not names:
+            ignores = self._model.validator.ignores
+            unknown = [] if ignores else [name for name in names if name not in known]
+            if unknown or not known.intersection(names):
                 raise invalid(
                     [
                         Refusal(0, shown(name)[1:-1], "a column of the model", "an unknown one")

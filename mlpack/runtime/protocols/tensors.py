@@ -11,7 +11,7 @@ import binascii
 import json
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -249,5 +249,9 @@ def packed(values: np.ndarray | Sequence[str]) -> bytes:
     """The binary form of an output."""
     if isinstance(values, np.ndarray):
         return values.tobytes()
-    encoded = [text.encode() for text in values]
-    return b"".join(piece for text in encoded for piece in (_LENGTH.pack(len(text)), text))
+    return framed([text.encode() for text in values])
+
+
+def framed(elements: Iterable[bytes]) -> bytes:
+    """The binary form of BYTES: each element with its length before it."""
+    return b"".join(piece for each in elements for piece in (_LENGTH.pack(len(each)), each))

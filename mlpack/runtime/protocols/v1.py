@@ -18,7 +18,7 @@ import msgspec
 
 from ..malformed import MalformedError
 from ..model import Model
-from ..predictions import Predictions, Refusal, label_key, shown
+from ..predictions import Predictions, Refusal, shown
 from ..problems import ProblemError
 from ..routes import JSON, Exchange, Headers, Reply, Route
 from ..settings import Settings
@@ -104,9 +104,8 @@ class _Exchange:
         objects = answers.objects(predictions)
         outputs: dict[str, Any] = {name: [each[name] for each in objects] for name in objects[0]}
         if predictions.probabilities is not None:
-            keys = [label_key(label) for label in self._model.signature.labels]
             columns = predictions.probabilities.T.tolist()
-            outputs["probabilities"] = dict(zip(keys, columns, strict=True))
+            outputs["probabilities"] = dict(zip(answers.names, columns, strict=True))
         return Reply(b'{"outputs":' + _encode(outputs) + b"}")
 
 

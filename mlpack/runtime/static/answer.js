@@ -37,6 +37,7 @@ function sentence(model, { label, value, probabilities, score }) {
   if (score !== undefined) {
     return [el("strong", {}, label === -1 ? "An outlier" : "Not an outlier"), `Label ${label}, score `, figure(score), "; the lower, the more of an outlier."];
   }
+  if (Array.isArray(label)) return [`${target}: `, el("strong", {}, label.map(String).join(", "))];
   const share = probabilities?.[String(label)];
   const how = share === undefined ? [] : [` with a probability of ${percent(share)}`];
   if (model.task === "clusters") return ["It belongs to ", el("strong", {}, `Cluster ${label}`), ...how];
@@ -48,13 +49,21 @@ function details({ label, value, probabilities }) {
     return [table("Values", ["output", "value"], value.map((each, place) => [String(place), figure(each)]))];
   }
   if (!probabilities) return [];
+  if (Array.isArray(label)) {
+    const each = label.map((chosen, place) => [chosen, probabilities[place], `Probabilities of label ${place}`]);
+    return each.flatMap(([chosen, shares, title]) => charts(title, shares, chosen));
+  }
+  return charts("Probabilities", probabilities, label);
+}
+
+function charts(title, probabilities, label) {
   let entries = Object.entries(probabilities);
   if (entries.length > MOST) entries = entries.sort((one, other) => other[1] - one[1]);
   const chosen = String(label);
-  const shown = [bars("Probabilities", entries.slice(0, MOST), chosen)];
+  const shown = [bars(title, entries.slice(0, MOST), chosen)];
   if (entries.length > MOST) {
     const rest = entries.slice(MOST);
-    shown.push(el("details", {}, el("summary", {}, `${rest.length} more`), bars("Other probabilities", rest, chosen)));
+    shown.push(el("details", {}, el("summary", {}, `${rest.length} more`), bars(`Other ${title.toLowerCase()}`, rest, chosen)));
   }
   return shown;
 }

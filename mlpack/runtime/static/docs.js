@@ -47,7 +47,7 @@ function allowed(schema) {
   if (schema.maximum !== undefined) parts.push(`at most ${schema.maximum}`);
   if (schema.pattern !== undefined) parts.push(`matches ${schema.pattern}`);
   if (schema.format !== undefined) parts.push(schema.format);
-  const listed = schema.enum?.filter((value) => value !== null);
+  const listed = (schema.enum ?? schema.allOf?.[0].enum)?.filter((value) => value !== null);
   if (listed) parts.push(`one of ${listed.map((value) => JSON.stringify(value)).join(", ")}`);
   return parts.join(", ");
 }

@@ -26,7 +26,7 @@ start(async () => {
 
 function about(model) {
   const target = model.target ? ` of ${model.target}` : "";
-  const labels = model.labels.length ? ` Labels: ${model.labels.join(", ")}.` : "";
+  const labels = model.labels.length ? ` Labels: ${[...new Set(model.labels)].join(", ")}.` : "";
   return `${TASKS[model.task]}${target}.${labels}`;
 }
 
