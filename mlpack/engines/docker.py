@@ -1,11 +1,12 @@
 """A Docker engine, through Docker's SDK: loads, saves and names images.
 
-The engine is the one that ``DOCKER_HOST`` and its companions name, else the local socket.
+The engine is the one that ``DOCKER_HOST`` and its companions name; `mlpack.docker_host` sets them
+for who uses contexts of the program ``docker``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import docker
 import requests
 from docker.errors import DockerException, ImageNotFound
 
+from mlpack.engines.ssh import Tunnel
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import disk_errors
 
 _ASK_SECONDS = 3
 _WORK_SECONDS = 600
+_ALIKE = 32
 
 Connect = Callable[[Mapping[str, str], int], docker.DockerClient]
 """Makes a client for an environment, with a timeout in seconds."""
@@ -28,11 +31,28 @@ def connect(env: Mapping[str, str], timeout: int) -> docker.DockerClient:
 
     Raises:
         DockerException: none answers.
+        InputError, OutsideError: it is behind ssh, which does not get through.
     """
+    host = env.get("DOCKER_HOST", "")
     try:
+        if host.startswith("ssh://"):
+            return _Tunnelled(Tunnel(host, env), timeout)
         return docker.from_env(timeout=timeout, environment=dict(env))
     except ValueError as error:  # what the SDK raises for a DOCKER_HOST that is no address
         raise DockerException(f"DOCKER_HOST is no address: {error}") from error
+
+
+class _Tunnelled(docker.DockerClient):
+    """A client at the end of a tunnel."""
+
+    def __init__(self, tunnel: Tunnel, timeout: int) -> None:
+        self._tunnel = tunnel
+        super().__init__(base_url=f"unix://{tunnel.path}", timeout=timeout)
+
+    def close(self) -> None:
+        """Hang up."""
+        super().close()
+        self._tunnel.close()
 
 
 class DockerEngine:
@@ -65,6 +85,36 @@ class DockerEngine:
             raise OutsideError(f"the engine found no image in {archive.name}")
         return str(images[0].id)
 
+    def platform(self) -> str:
+        """What it runs, such as ``linux/amd64``.
+
+        Raises:
+            OutsideError: the engine does not answer.
+        """
+        with self._client(_ASK_SECONDS) as client:
+            found = client.version()
+        return f"{found.get('Os', '')}/{found.get('Arch', '')}"
+
+    def layers(self, images: Sequence[str], label: str) -> tuple[tuple[str, ...], ...]:
+        """The layers of local images by the digests of their tars, each image's lowest first.
+
+        Of the images with the label (``KEY=VALUE``), 32 at most.
+
+        Raises:
+            OutsideError: the engine does not answer.
+        """
+        with self._client(_ASK_SECONDS) as client:
+            alike = client.api.images(filters={"label": label, "dangling": False})
+            names = dict.fromkeys([*images, *(each["Id"] for each in alike[:_ALIKE])])
+            found = []
+            for name in names:
+                try:
+                    told = client.images.get(name).attrs
+                except ImageNotFound:
+                    continue
+                found.append(tuple(told.get("RootFS", {}).get("Layers") or ()))
+        return tuple(found)
+
     def image_id(self, name: str) -> str:
         """The id of a local image.
 
@@ -79,6 +129,18 @@ class DockerEngine:
                 raise InputError(
                     f"the engine has no image called {name}", hint=f"Run: docker pull {name}"
                 ) from None
+
+    def tag(self, identity: str, name: str, tag: str) -> bool:
+        """Call an image, known by its id, ``name:tag`` too; False where there is no such image.
+
+        Raises:
+            OutsideError: the engine does not answer.
+        """
+        with self._client(_ASK_SECONDS) as client:
+            try:
+                return bool(client.images.get(identity).tag(name, tag))
+            except ImageNotFound:
+                return False
 
     def save(self, name: str, into: Path) -> None:
         """Write a local image as an archive.

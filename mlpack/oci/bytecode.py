@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlpack.errors import OutsideError
+from mlpack.files import full_disk, is_full
 from mlpack.oci import compile_child
 from mlpack.process import Runner
 
@@ -68,6 +69,8 @@ def compile_sources(
         ],
         env=_environment(),
     )
+    if done.code and is_full(scratch):
+        raise full_disk(scratch)
     if done.code:
         raise OutsideError(f"the sources could not be compiled: {done.stderr.strip()[-300:]}")
     compiled = {}

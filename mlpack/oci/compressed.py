@@ -1,40 +1,35 @@
-"""Plain tars made into gzip layers, once: the result is remembered by the tar's digest."""
+"""Plain tars made into compressed layers, once: remembered by the tar's digest."""
 
 from __future__ import annotations
 
 import hashlib
-import zlib
+from typing import BinaryIO
 
-import msgspec
-
-from mlpack.errors import InputError
+from mlpack.errors import InputError, OutsideError
 from mlpack.oci.cache import Cache
-from mlpack.oci.layers import LEVEL, compress
-from mlpack.oci.values import LAYER_GZIP, Descriptor, Layer, Opener
+from mlpack.oci.compression import GZIP, GZIP_MAGIC, ZSTD_MAGIC, made_by
+from mlpack.oci.layers import compress
+from mlpack.oci.values import LAYER_GZIP, LAYER_ZSTD, Descriptor, Layer, Opener
 
 _KIND = "compressed"
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
 
 
-def gzip_layer(diff_id: str, opener: Opener, cache: Cache, where: str) -> Layer:
-    """The layer whose tar, plain or with gzip, `opener` opens.
+def compressed_layer(diff_id: str, opener: Opener, cache: Cache, where: str) -> Layer:
+    """The layer whose tar `opener` opens: compressed already, or with gzip after this.
 
     Raises:
-        InputError: the tar does not have the digest `diff_id`, or is compressed in another way.
+        InputError: the tar does not have the digest `diff_id`.
     """
     with opener() as stream:
         head = stream.read(4)
-    if head == _ZSTD_MAGIC:
-        raise InputError("the image has a layer compressed with zstd", where=where)
-    if head.startswith(_GZIP_MAGIC):
-        return Layer(_described(opener), diff_id, opener)
-    key = f"{diff_id} gzip {LEVEL} {zlib.ZLIB_RUNTIME_VERSION}"
-    if (known := cache.recall(_KIND, key)) is not None:
-        descriptor = msgspec.json.decode(known, type=Descriptor)
-        if cache.blob(descriptor.digest).exists():
-            return Layer(descriptor, diff_id, cached(cache, descriptor))
+    for magic, kind in ((GZIP_MAGIC, LAYER_GZIP), (ZSTD_MAGIC, LAYER_ZSTD)):
+        if head.startswith(magic):
+            return Layer(_described(opener, kind), diff_id, opener)
+    key = f"{diff_id} {made_by(GZIP)}"
+    known = cache.recall(_KIND, key, Descriptor)
+    if known is not None and cache.blob(known.digest).exists():
+        return Layer(known, diff_id, cached(cache, known))
     with cache.scratch() as scratch:
         file = scratch / "layer"
         with opener() as stream:
@@ -46,21 +41,32 @@ def gzip_layer(diff_id: str, opener: Opener, cache: Cache, where: str) -> Layer:
             )
         cache.keep(done.digest, file)
     descriptor = Descriptor(media_type=LAYER_GZIP, digest=done.digest, size=done.size)
-    cache.remember(_KIND, key, msgspec.json.encode(descriptor))
+    cache.remember(_KIND, key, descriptor)
     return Layer(descriptor, diff_id, cached(cache, descriptor))
 
 
 def cached(cache: Cache, descriptor: Descriptor) -> Opener:
     """Opens a blob of the cache."""
     path = cache.blob(descriptor.digest)
-    return lambda: path.open("rb")
+
+    def opened() -> BinaryIO:
+        try:
+            return path.open("rb")
+        except FileNotFoundError as error:
+            raise OutsideError(
+                f"the layer {descriptor.digest[:19]} is gone from the cache",
+                where=str(path),
+                hint="Run the same command again: it is made anew.",
+            ) from error
+
+    return opened
 
 
-def _described(opener: Opener) -> Descriptor:
+def _described(opener: Opener, kind: str) -> Descriptor:
     digest = hashlib.sha256()
     size = 0
     with opener() as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
-    return Descriptor(media_type=LAYER_GZIP, digest=f"sha256:{digest.hexdigest()}", size=size)
+    return Descriptor(media_type=kind, digest=f"sha256:{digest.hexdigest()}", size=size)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -21,15 +20,20 @@ from mlpack.errors import InputError, OutsideError
 from mlpack.oci.credentials import Credential
 from mlpack.oci.reference import DOCKER_HUB, is_loopback
 
-_AGAIN = frozenset((429, 500, 502, 503, 504))
+AGAIN = frozenset((429, 500, 502, 503, 504))
+"""What a registry answers that may do better a moment later."""
+
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5
 _LONGEST_WAIT = 30.0
 _FIRST_WAIT = 0.5
-_COPY = 1 << 20
 _TOKEN_LIMIT = 1 << 20
 _PARAMETER = re.compile(r'([a-zA-Z_]+)="([^"]*)"')
+
+UNREACHABLE = (httpx.RequestError, httpx.InvalidURL, UnicodeError)
+"""What a request may raise: besides broken connections an answer in no known packing, redirects in
+a circle, an address of no host, and a host's name that the system cannot ask for."""
 
 Body = Callable[[], "Iterator[bytes] | bytes"]
 """Makes a request's body, again for each try."""
@@ -72,6 +76,10 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+class BrokenOffError(OutsideError):
+    """The connection broke under a request that may not simply be sent again."""
+
+
 class Session:
     """Requests to one registry."""
 
@@ -101,6 +109,10 @@ class Session:
         self._sleep = sleep
         self._authorization: dict[str, str] = {}
 
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        self._sleep(seconds)
+
     @contextmanager
     def request(
         self,
@@ -111,6 +123,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         refuse: bool = True,
+        resend: bool = True,
     ) -> Iterator[httpx.Response]:
         """Send a request and give its answer, whatever its code; the body is not read yet.
 
@@ -121,8 +134,11 @@ class Session:
             headers: further ones.
             body: makes the body.
             refuse: whether "unauthorized" and "forbidden" are errors.
+            resend: whether the same request may be sent again where it broke off or the registry
+                is busy.
 
         Raises:
+            BrokenOffError: with `resend` off, the connection broke.
             OutsideError: the registry does not answer, also not later, or refuses the password.
         """
         url = urljoin(self._root, path)
@@ -130,7 +146,7 @@ class Session:
         tries = 0
         while True:
             tries += 1
-            response = self._send(method, url, scope, headers or {}, body, tries)
+            response = self._send(method, url, scope, headers or {}, body, tries, resend=resend)
             if response is None:
                 continue
             try:
@@ -138,8 +154,8 @@ class Session:
                     self._log_in(response.headers.get("WWW-Authenticate", ""), scope)
                     tried_login = True
                     continue
-                if response.status_code in _AGAIN and tries < _MOST_TRIES:
-                    self._wait(tries, response.headers.get("Retry-After"))
+                if response.status_code in AGAIN and tries < _MOST_TRIES and resend:
+                    self.wait(tries, response)
                     continue
                 if refuse and response.status_code in (401, 403):
                     raise self._refused()
@@ -156,6 +172,8 @@ class Session:
         headers: Mapping[str, str],
         body: Body | None,
         tries: int,
+        *,
+        resend: bool,
     ) -> httpx.Response | None:
         """One try with the redirects that it leads to; None where it broke and may be repeated."""
         try:
@@ -171,12 +189,15 @@ class Session:
                 if response.status_code not in _REDIRECTS or not target:
                     return response
                 response.close()
-                url = self._followed(url, urljoin(url, target))
-        except httpx.TransportError as error:
-            if tries < _MOST_TRIES and not isinstance(error, httpx.UnsupportedProtocol):
+                url = self._followed(url, target)
+        except UNREACHABLE as error:
+            passing = isinstance(error, httpx.TransportError)
+            if passing and not resend and not isinstance(error, httpx.ConnectError):
+                raise BrokenOffError(f"the registry {self.host} broke off: {error}") from error
+            if tries < _MOST_TRIES and passing and not isinstance(error, httpx.UnsupportedProtocol):
                 if isinstance(error, httpx.ConnectError) and tries > 1:
                     raise self._unreachable(error) from error
-                self._wait(tries, None)
+                self.wait(tries)
                 return None
             raise self._unreachable(error) from error
         raise OutsideError(f"the registry {self.host} redirects in a circle")
@@ -190,8 +211,13 @@ class Session:
         known = self._authorization.get(scope) or self._authorization.get("")
         return {"Authorization": known} if known else {}
 
-    def _followed(self, url: str, target: str) -> str:
-        if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+    def _followed(self, url: str, location: str) -> str:
+        try:
+            target = urljoin(url, location)
+            safe = urlsplit(url).scheme != "https" or urlsplit(target).scheme == "https"
+        except ValueError as error:
+            raise OutsideError(f"the registry {self.host} redirects to nowhere: {error}") from error
+        if not safe:
             raise OutsideError(f"the registry {self.host} redirects to a place without TLS")
         return target
 
@@ -255,16 +281,18 @@ class Session:
                 else:
                     auth = (credential.username, credential.password) if credential else None
                     response = self._client.get(realm, params=query, auth=auth)
-            except httpx.TransportError as error:
+            except UNREACHABLE as error:
                 raise self._unreachable(error) from error
-            if response.status_code not in _AGAIN or tries == _MOST_TRIES:
+            if response.status_code not in AGAIN or tries == _MOST_TRIES:
                 return response
-            self._wait(tries, response.headers.get("Retry-After"))
+            self.wait(tries, response)
 
-    def _wait(self, tries: int, asked: str | None) -> None:
+    def wait(self, tries: int, answer: httpx.Response | None = None) -> None:
+        """Wait after a try that failed: longer each time, or as long as the answer asks for."""
+        asked = answer.headers.get("Retry-After") if answer is not None else None
         seconds = _FIRST_WAIT * 2 ** (tries - 1)
-        if asked and asked.isdigit():
-            seconds = float(asked)
+        if asked and asked.isascii() and asked.isdigit():
+            seconds = float(asked[:6])
         self._sleep(min(seconds, _LONGEST_WAIT))
 
     def _refused(self) -> OutsideError:
@@ -285,9 +313,11 @@ class Session:
             hint="Look at its name and at the network, then run the same command again.",
         )
 
-
-def pieces(stream: BinaryIO) -> Iterator[bytes]:
-    """A stream in pieces, for a request's body."""
-    with stream:
-        while chunk := stream.read(_COPY):
-            yield chunk
+    def odd(self, answer: httpx.Response, when: str, where: str) -> OutsideError:
+        """What to tell of an answer that is none to what was asked."""
+        what = "has no such thing" if answer.status_code == httpx.codes.NOT_FOUND else "answered"
+        return OutsideError(
+            f"the registry {self.host} {what} with HTTP {answer.status_code} {when}",
+            where=where,
+            hint="Run the same command again; if it stays so, ask those who run the registry.",
+        )

@@ -16,6 +16,7 @@ import os
 import posixpath
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -29,8 +30,12 @@ from installer.utils import fix_shebang
 
 from mlpack.errors import InputError
 from mlpack.files import contained
+from mlpack.oci.account import Part, part
 from mlpack.oci.bytecode import pyc_path
+from mlpack.oci.elf import stripped
 from mlpack.oci.layers import Entry
+from mlpack.oci.pruning import SYMBOLS, Pruning
+from mlpack.untrusted import DAMAGE, entries
 
 HOME = "app"
 """Where everything that is not the base's lies, without the leading slash."""
@@ -119,7 +124,7 @@ def install(wheels: Sequence[tuple[str, Path]], interpreter: str) -> Tree:
         interpreter: the Python of the image, for the first line of scripts.
 
     Raises:
-        InputError: a wheel is damaged, leads outside, or clashes with another.
+        InputError: a wheel is damaged, leads outside, has links, or clashes with another.
     """
     tree = Tree()
     for file, path in sorted(wheels):
@@ -129,46 +134,94 @@ def install(wheels: Sequence[tuple[str, Path]], interpreter: str) -> Tree:
                 install_wheel(
                     source, _Destination(tree, name, interpreter), {"INSTALLER": b"mlpack\n"}
                 )
-        except (InstallerError, zipfile.BadZipFile, ValueError, OSError, KeyError) as error:
+        except (*DAMAGE, InstallerError, ValueError, OSError, KeyError) as error:
             raise InputError(
                 f"the wheel {file} cannot be installed: {error}", where=file
             ) from error
     return tree
 
 
-def left_out(path: str) -> bool:
-    """Whether a file of a wheel has no place in an image: the one place for such rules.
-
-    Programs are: an image runs ``python -m``, and without them the layer does not depend on where
-    the base image has its interpreter.
-    """
-    return path.startswith(f"{HOME}/bin/")
+PROGRAMS = "programs: an image runs python -m"
+"""Without them the layer does not depend on where the base image has its interpreter."""
 
 
-def finish(tree: Tree, compiled: Mapping[str, bytes]) -> dict[str, Entry]:
-    """The files of a layer: what is left out is gone, bytecode is there, ``RECORD`` is true.
+def left_out(path: str, pruning: Pruning) -> str | None:
+    """Why a file of a wheel, at a path in the layer, has no place in an image; None if it has."""
+    if path.startswith(f"{HOME}/bin/"):
+        return PROGRAMS
+    return pruning.left_out(_within(path))
+
+
+def _within(path: str) -> str:
+    """A path in the layer, relative to ``site-packages``."""
+    return path.removeprefix(f"{LIBRARY}/")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The files of a layer, and an account of them."""
+
+    files: dict[str, Entry]
+    parts: tuple[Part, ...]
+
+
+def finish(tree: Tree, compiled: Mapping[str, bytes], pruning: Pruning) -> Finished:
+    """What is left out is gone, bytecode is there, ``RECORD`` is true.
 
     Args:
         tree: from `install`.
         compiled: bytecode by the path of its source.
+        pruning: what is left out.
     """
-    files = {path: entry for path, entry in tree.files.items() if not left_out(path)}
+    files = {
+        path: _kept(path, entry, pruning)
+        for path, entry in tree.files.items()
+        if left_out(path, pruning) is None
+    }
     bytecode = {path: pyc_path(path) for path in compiled if path in files}
     for path, target in bytecode.items():
         files[target] = Entry(compiled[path])
-    for record, paths in tree.records.items():
+    parts = []
+    for record, paths in sorted(tree.records.items()):
         kept = [path for path in paths if path in files and path != record]
         kept += [bytecode[path] for path in kept if path in bytecode]
         files[record] = Entry(_record(record, kept, files))
-    return files
+        sizes = {path: len(files[path].data) for path in (*kept, record)}
+        parts.append(part(record, sizes, _cuts(tree, paths, files, pruning)))
+    return Finished(files, tuple(parts))
 
 
-def sources(tree: Tree) -> dict[str, bytes]:
-    """The Python sources that may be imported, by path."""
+def _kept(path: str, entry: Entry, pruning: Pruning) -> Entry:
+    """A file as it is in the image."""
+    if not pruning.strips(_within(path)):
+        return entry
+    return Entry(stripped(entry.data), entry.executable)
+
+
+def _cuts(
+    tree: Tree, paths: Sequence[str], files: Mapping[str, Entry], pruning: Pruning
+) -> dict[str, list[int]]:
+    """The sizes of what is left out of a distribution, by what it is."""
+    found: dict[str, list[int]] = {}
+    for path in sorted(set(paths) & set(tree.files)):
+        size = len(tree.files[path].data)
+        what = left_out(path, pruning)
+        if what is not None:
+            found.setdefault(what, []).append(size)
+        elif (less := size - len(files[path].data)) > 0:
+            found.setdefault(SYMBOLS, []).append(less)
+    return found
+
+
+def sources(tree: Tree, pruning: Pruning) -> dict[str, bytes]:
+    """The Python sources that are compiled, by path."""
     return {
         path: entry.data
         for path, entry in tree.files.items()
-        if path.startswith(f"{LIBRARY}/") and path.endswith(".py") and not left_out(path)
+        if path.startswith(f"{LIBRARY}/")
+        and path.endswith(".py")
+        and left_out(path, pruning) is None
+        and pruning.compiles(_within(path))
     }
 
 
@@ -192,4 +245,5 @@ def _opened(file: str, path: Path) -> Iterator[WheelFile]:
     with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
         # The cache names files by digest, but WheelFile wants the wheel's own name.
         archive.filename = file
+        entries(archive.infolist(), file)
         yield WheelFile(archive)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,14 +16,18 @@ import msgspec
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import staged
 from mlpack.oci.values import (
+    ANNOTATION,
     DOCKER_INDEX,
     DOCUMENT_LIMIT,
     INDEX,
+    AnyImage,
     Descriptor,
     Image,
     ImageConfig,
     Index,
+    Layer,
     Manifest,
+    MultiImage,
     Opener,
     checked_digest,
     decode,
@@ -34,9 +39,13 @@ from mlpack.oci.values import (
 LAYOUT_FILE = "oci-layout"
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
-REF_NAME = "org.opencontainers.image.ref.name"
+REF_NAME = f"{ANNOTATION}ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
 _COPY = 1 << 20
+
+
+class OtherPlatformError(InputError):
+    """An image is not there for a platform."""
 
 
 class Documents(Protocol):
@@ -88,19 +97,44 @@ def read_layout(source: Documents, platform: str, tag: str | None, where: str) -
     Raises:
         InputError: the layout is not valid, or has no such image, or several and no tag is given.
     """
-    try:
-        version = msgspec.json.decode(source.read(LAYOUT_FILE))["imageLayoutVersion"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise InputError("oci-layout names no version", where=where) from error
-    if version != "1.0.0":
-        raise InputError(f"image layout of the version {str(version)[:20]!r}", where=where)
-    index = decode(source.read(INDEX_FILE), Index, where)
-    found = _choose(index.manifests, platform, tag, where)
+    found = _choose(_contents(source, where).manifests, platform, tag, where)
     data = _document(source, found, where)
     # An index in an index: what a build for several platforms leaves in a layout.
     if found.media_type in (INDEX, DOCKER_INDEX):
         found = _for_platform(decode(data, Index, where).manifests, platform, where)
         data = _document(source, found, where)
+    return _image(source, data, where)
+
+
+def read_whole_layout(source: Documents, where: str) -> AnyImage:
+    """The only image of a layout, for all the platforms that it is for.
+
+    Raises:
+        InputError: the layout is not valid, or has several images or none.
+    """
+    named = {item.digest: item for item in _contents(source, where).manifests}
+    if len(named) != 1:
+        raise InputError(f"the image layout has {len(named)} images", where=where)
+    found = next(iter(named.values()))
+    data = _document(source, found, where)
+    if found.media_type not in (INDEX, DOCKER_INDEX):
+        return _image(source, data, where)
+    each = decode(data, Index, where).manifests
+    images = tuple(_image(source, _document(source, item, where), where) for item in each)
+    return MultiImage(data, images, found.media_type)
+
+
+def _contents(source: Documents, where: str) -> Index:
+    try:
+        version = msgspec.json.decode(source.read(LAYOUT_FILE))["imageLayoutVersion"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
+        raise InputError("oci-layout names no version", where=where) from error
+    if version != "1.0.0":
+        raise InputError(f"image layout of the version {str(version)[:20]!r}", where=where)
+    return decode(source.read(INDEX_FILE), Index, where)
+
+
+def _image(source: Documents, data: bytes, where: str) -> Image:
     config = _document(source, decode(data, Manifest, where).config, where)
 
     def opener(descriptor: Descriptor) -> Opener:
@@ -114,26 +148,42 @@ def choose_platform(index: Index, platform: str, where: str) -> Descriptor:
     """The manifest for `platform` of an image for several.
 
     Raises:
-        InputError: there is none; the message names those that are there.
+        OtherPlatformError: there is none; the message names those that are there.
     """
     return _for_platform(index.manifests, platform, where)
 
 
-def write_layout(image: Image, into: Path, tag: str | None = None) -> None:
+def write_layout(image: AnyImage, into: Path, tag: str | None = None) -> None:
     """Write an image as a layout, a new folder, whole or not at all."""
     with staged(into, folder=True) as stage:
         (stage / "blobs" / "sha256").mkdir(parents=True)
         (stage / LAYOUT_FILE).write_bytes(LAYOUT)
         (stage / INDEX_FILE).write_bytes(layout_index(image, None, tag))
-        for data in (image.manifest_bytes, image.config_bytes):
-            (stage / blob_name(digest_of(data), "image")).write_bytes(data)
-        for layer in image.layers:
-            target = stage / blob_name(layer.descriptor.digest, "image")
-            with layer.open() as source, target.open("wb") as out:
+        for name, data in documents_of(image).items():
+            (stage / name).write_bytes(data)
+        for name, layer in layers_of(image).items():
+            with layer.open() as source, (stage / name).open("wb") as out:
                 copy_verified(source, out, layer.descriptor)
 
 
-def layout_index(image: Image, name: str | None, tag: str | None) -> bytes:
+def documents_of(image: AnyImage) -> dict[str, bytes]:
+    """Manifests, configurations and index of an image, by their paths in a layout."""
+    documents = [image.document]
+    for each in image.images:
+        documents += [each.manifest_bytes, each.config_bytes]
+    return {blob_name(digest_of(data), "image"): data for data in documents}
+
+
+def layers_of(image: AnyImage) -> dict[str, Layer]:
+    """The layers of an image, by their paths in a layout: what platforms share is there once."""
+    return {
+        blob_name(layer.descriptor.digest, "image"): layer
+        for each in image.images
+        for layer in each.layers
+    }
+
+
+def layout_index(image: AnyImage, name: str | None, tag: str | None) -> bytes:
     """``index.json`` of a layout that holds one image, called `name` by an engine."""
     annotations = {}
     if tag:
@@ -161,8 +211,8 @@ def copy_verified(source: BinaryIO, out: Sink, descriptor: Descriptor) -> None:
     """Copy a blob and verify its digest and size on the way.
 
     Raises:
-        OutsideError: the bytes are not those that the descriptor names. What was written so far
-            must be thrown away.
+        DamagedLayerError: the bytes are not those that the descriptor names. What was written so
+            far must be thrown away.
     """
     actual = hashlib.sha256()
     size = 0
@@ -171,10 +221,27 @@ def copy_verified(source: BinaryIO, out: Sink, descriptor: Descriptor) -> None:
         size += len(chunk)
         out.write(chunk)
     if size != descriptor.size or f"sha256:{actual.hexdigest()}" != descriptor.digest:
-        raise OutsideError(
-            f"a layer of the image is damaged: its digest is not {descriptor.digest[:19]}",
-            hint="Remove mlpack's cache and run the same command again.",
-        )
+        raise damaged_layer(descriptor)
+
+
+@dataclass(eq=False)
+class DamagedLayerError(OutsideError):
+    """A layer does not have its digest.
+
+    Attributes:
+        digest: which it should have.
+    """
+
+    digest: str = ""
+
+
+def damaged_layer(descriptor: Descriptor) -> DamagedLayerError:
+    """What to raise of a layer that does not have its digest."""
+    return DamagedLayerError(
+        f"a layer of the image is damaged: its digest is not {descriptor.digest[:19]}",
+        hint="Run the same command again; if it stays so, look at where the base image comes from.",
+        digest=descriptor.digest,
+    )
 
 
 def _document(source: Documents, descriptor: Descriptor, where: str) -> bytes:
@@ -214,7 +281,7 @@ def _for_platform(manifests: Sequence[Descriptor], platform: str, where: str) ->
     there = sorted(
         {str(item.platform) for item in known if str(item.platform) != "unknown/unknown"}
     )
-    raise InputError(
+    raise OtherPlatformError(
         f"the image is not there for {platform}",
         where=where,
         hint=f"It is there for: {', '.join(there) or 'no platform that it names'}.",
@@ -225,7 +292,9 @@ def check_platform(config: ImageConfig, platform: str, where: str) -> None:
     """Refuse an image of another platform.
 
     Raises:
-        InputError: it is.
+        OtherPlatformError: it is.
     """
     if config.platform != platform:
-        raise InputError(f"the image is for {config.platform}, not for {platform}", where=where)
+        raise OtherPlatformError(
+            f"the image is for {config.platform}, not for {platform}", where=where
+        )

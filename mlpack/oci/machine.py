@@ -10,6 +10,9 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from mlpack.errors import InputError
 
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+PLATFORMS = tuple(_MACHINES)
+"""What images can be for."""
+
 # The oldest glibc that any manylinux tag of the processor names (PEP 600, PEP 513, PEP 571).
 _OLDEST = {"x86_64": 5, "aarch64": 17}
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -41,7 +44,7 @@ class Machine:
         except KeyError:
             raise InputError(
                 f"there is no platform {self.platform!r}",
-                hint=f"Platforms are: {', '.join(_MACHINES)}.",
+                hint=f"Platforms are: {', '.join(PLATFORMS)}.",
             ) from None
 
     @property

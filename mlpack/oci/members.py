@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,9 @@ from mlpack.files import contained
 from mlpack.oci.values import DOCUMENT_LIMIT, Opener
 
 _MEMBERS = 100_000
+
+DAMAGE = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
+"""What tars of others raise when they are read: pax headers may hold any text for a number."""
 
 
 def inside(name: str, path: Path) -> str:
@@ -48,6 +52,11 @@ class Members:
                     if count > _MEMBERS:
                         raise InputError("the image archive has too many files", where=str(path))
                     name = inside(member.name, path)
+                    if member.size < 0:
+                        raise InputError(
+                            f"{name[:200]!r} in the image archive has the size {member.size}",
+                            where=str(path),
+                        )
                     if member.isreg():
                         self._found[name] = (member.offset_data, member.size)
                     elif member.issym():
@@ -63,7 +72,7 @@ class Members:
                 where=str(path),
                 hint="Write it like archive:PATH; the path is relative to the project.",
             ) from None
-        except (tarfile.TarError, IsADirectoryError, EOFError) as error:
+        except (IsADirectoryError, *DAMAGE) as error:
             raise InputError(
                 f"this is no image archive: {error}",
                 where=str(path),
@@ -73,6 +82,11 @@ class Members:
         for name, target in links.items():
             if (found := self._found.get(posixpath.normpath(target))) is not None:
                 self._found[name] = found
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all files."""
+        return frozenset(self._found)
 
     def __contains__(self, name: str) -> bool:
         return name in self._found
@@ -100,10 +114,23 @@ class _Part(io.RawIOBase):
     def __init__(self, path: Path, offset: int, size: int) -> None:
         self._stream = path.open("rb")
         self._stream.seek(offset)
-        self._left = size
+        self._offset, self._size, self._left = offset, size, size
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size - self._left
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        place = min(max(start + offset, 0), self._size)
+        self._stream.seek(self._offset + place)
+        self._left = self._size - place
+        return place
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = self._stream.read(min(len(buffer), self._left))

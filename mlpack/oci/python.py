@@ -6,20 +6,18 @@ image specification 1.1).
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import posixpath
 import re
 import tarfile
-import zlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import msgspec
 
 from mlpack.errors import InputError
 from mlpack.oci.cache import Cache
-from mlpack.oci.values import LAYER_TYPES, LAYER_ZSTD, Image, Layer
+from mlpack.oci.layout import damaged_layer
+from mlpack.oci.tars import LARGEST, opened
+from mlpack.oci.values import Image
 
 _KIND = "python"
 _VERSION = 1
@@ -33,7 +31,6 @@ _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[a-z0-9_]+\.so\.1")
 _OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
 _LINKS = 40
-_LAYER_LIMIT = 32 << 30
 _LIBRARY_LIMIT = 32 << 20
 
 
@@ -78,7 +75,9 @@ class _Tables(msgspec.Struct, frozen=True):
     musl: bool
 
 
-def find_python(image: Image, minor: str, cache: Cache, where: str) -> Interpreter:
+def find_python(
+    image: Image, minor: str, cache: Cache, where: str, largest: int = LARGEST
+) -> Interpreter:
     """The interpreter of `image` for Python `minor`.
 
     Args:
@@ -86,19 +85,25 @@ def find_python(image: Image, minor: str, cache: Cache, where: str) -> Interpret
         minor: the lock's Python, such as ``3.11``.
         cache: where the result is remembered by the layers' digests.
         where: the base image's name, for messages.
+        largest: how many bytes a layer may unpack to.
 
     Raises:
         InputError: there is no Python, one of another minor version, or the C library is musl or
-            missing; or a layer is damaged.
+            missing; or a layer is damaged, too large, or has a name that leads outside.
     """
     path = image.config.execution.variable("PATH") or _DEFAULT_PATH
     key = f"{_VERSION} {path} {' '.join(image.config.rootfs.diff_ids)}"
-    known = cache.recall(_KIND, key)
-    if known is None:
-        tables = _scan(image, path, where)
-        cache.remember(_KIND, key, msgspec.json.encode(tables))
-    else:
-        tables = msgspec.json.decode(known, type=_Tables)
+    tables = cache.recall(_KIND, key, _Tables)
+    if tables is None:
+        try:
+            tables = _scan(image, path, where, largest)
+        except InputError as error:
+            # Whose fault is it: the image's, or the disk's that the cache lies on?
+            for layer in image.layers:
+                if cache.damaged(layer.descriptor.digest):
+                    raise damaged_layer(layer.descriptor) from error
+            raise
+        cache.remember(_KIND, key, tables)
     if tables.musl:
         raise InputError(
             "the base image has musl as its C library; the locked wheels need glibc",
@@ -120,10 +125,11 @@ def find_python(image: Image, minor: str, cache: Cache, where: str) -> Interpret
     return Interpreter(fitting[0], minor, tables.glibc)
 
 
-def _scan(image: Image, path: str, where: str) -> _Tables:
+def _scan(image: Image, path: str, where: str, largest: int) -> _Tables:
     root = _Root()
     for layer in image.layers:
-        _add_layer(root, layer, where)
+        with opened(layer, where, largest, checked=True) as tar:
+            _add_members(root, tar, where)
     pythons: dict[str, str] = {}
     for folder in path.split(":"):
         for found in _candidates(root, folder):
@@ -191,51 +197,22 @@ def _resolve(root: _Root, path: str) -> str:
     return "/".join(done)
 
 
-def _add_layer(root: _Root, layer: Layer, where: str) -> None:
-    kind = LAYER_TYPES.get(layer.descriptor.media_type)
-    if kind == LAYER_ZSTD:
-        raise InputError("the base image has a layer compressed with zstd", where=where)
-    with layer.open() as head:
-        compressed = head.read(2) == b"\x1f\x8b"
-    with layer.open() as blob:
-        plain = gzip.GzipFile(fileobj=blob) if compressed else blob
-        stream = _Hashed(plain)  # type: ignore[arg-type]
-        try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
-                _add_members(root, tar)
-            while stream.read(1 << 20):
-                pass  # what follows the end of the tar belongs to its digest
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise InputError(f"a layer of the image is damaged: {error}", where=where) from error
-    if f"sha256:{stream.digest.hexdigest()}" != layer.diff_id:
+def _check_inside(member: tarfile.TarInfo, where: str) -> None:
+    """Symbolic links may lead anywhere: they are followed inside the root (`_resolve`)."""
+    hard_link = member.linkname if member.islnk() else ""
+    if ".." in (*member.name.split("/"), *hard_link.split("/")):
         raise InputError(
-            f"a layer of the image does not have its digest {layer.diff_id[:19]}", where=where
+            f"{member.name[:200]!r} in a layer of the image leads outside", where=where
         )
 
 
-class _Hashed:
-    """A stream that hashes what is read, up to a limit: a small blob may unpack to anything."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._size = 0
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._size += len(data)
-        if self._size > _LAYER_LIMIT:
-            raise OSError(f"it unpacks to more than {_LAYER_LIMIT >> 30} GiB")
-        self.digest.update(data)
-        return data
-
-
-def _add_members(root: _Root, tar: tarfile.TarFile) -> None:
+def _add_members(root: _Root, tar: tarfile.TarFile, where: str) -> None:
     # Whiteouts hide what lower layers have, wherever in this layer they stand.
     fresh = _Root()
     hard: list[tuple[str, str]] = []
     folders: list[str] = []
     for member in tar:
+        _check_inside(member, where)
         name = posixpath.normpath(member.name).lstrip("/")
         folder, base = posixpath.split(name)
         if base == _OPAQUE:

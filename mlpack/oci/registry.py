@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import msgspec
 
 from mlpack.errors import OutsideError
+from mlpack.oci.at_once import at_once
 from mlpack.oci.cache import Cache
-from mlpack.oci.credentials import Credential, docker_config_file, from_docker
-from mlpack.oci.http import Body, Session, make_client, pieces
-from mlpack.oci.layout import choose_platform
+from mlpack.oci.credentials import Credential
+from mlpack.oci.http import Session, make_client
+from mlpack.oci.layout import choose_platform, layers_of
 from mlpack.oci.reference import Reference
+from mlpack.oci.upload import CHUNK, Upload
 from mlpack.oci.values import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     DOCUMENT_LIMIT,
     INDEX,
     MANIFEST,
+    AnyImage,
     Descriptor,
     Image,
     Index,
     Layer,
     Manifest,
+    MultiImage,
     Opener,
     checked_digest,
     decode,
     digest_of,
+    media_type_of,
     read_image,
 )
-from mlpack.process import Runner, run
 
 _ACCEPT = f"{MANIFEST}, {INDEX}, {DOCKER_MANIFEST}, {DOCKER_INDEX}"
 _TRIES = 3
@@ -56,7 +60,9 @@ class Pushed:
 class Registry:
     """One repository of a registry."""
 
-    def __init__(self, session: Session, repository: str) -> None:
+    def __init__(self, session: Session, repository: str, chunk: int = CHUNK) -> None:
+        """A repository of the registry that `session` talks to; see `Upload` for `chunk`."""
+        self._chunk = chunk
         self._session = session
         self._repository = repository
         self._name = f"{session.host}/{repository}"
@@ -67,7 +73,7 @@ class Registry:
         Raises:
             OutsideError: the registry does not answer, or refuses.
         """
-        found = self._manifest(version)
+        found = self.get_manifest(version)
         return digest_of(found[0]) if found else None
 
     def pull(self, reference: Reference, platform: str, cache: Cache) -> tuple[str, Image]:
@@ -87,15 +93,32 @@ class Registry:
         if media_type in (INDEX, DOCKER_INDEX):
             chosen = choose_platform(decode(data, Index, where), platform, where)
             data = self._document(chosen, cache, manifest=True)
+        return digest, self._image(data, reference, cache)
+
+    def pull_whole(self, reference: Reference, cache: Cache) -> AnyImage:
+        """The image that `reference` names, for all its platforms; otherwise as `pull`."""
+        data, media_type = self._wanted(reference, cache)
+        if media_type not in (INDEX, DOCKER_INDEX):
+            return self._image(data, reference, cache)
+        each = decode(data, Index, str(reference)).manifests
+        images = [
+            self._image(self._document(item, cache, manifest=True), reference, cache)
+            for item in each
+        ]
+        return MultiImage(data, tuple(images), media_type)
+
+    def _image(self, data: bytes, reference: Reference, cache: Cache) -> Image:
+        where = str(reference)
         config = self._document(decode(data, Manifest, where).config, cache, manifest=False)
-        image = read_image(
+        return read_image(
             data, config, lambda item: self._opener(item, cache), where, origin=reference.name
         )
-        return digest, image
 
-    def missing(self, image: Image) -> tuple[Layer, ...]:
-        """The layers that are not in the repository yet."""
-        return tuple(layer for layer in image.layers if not self.has(layer.descriptor.digest))
+    def missing(self, image: AnyImage) -> tuple[Layer, ...]:
+        """The layers that are not in the repository yet, those that platforms share once."""
+        return tuple(
+            layer for layer in layers_of(image).values() if not self.has(layer.descriptor.digest)
+        )
 
     def has(self, digest: str) -> bool:
         """Whether the repository has a blob."""
@@ -107,48 +130,94 @@ class Registry:
 
     def push(
         self,
-        image: Image,
+        image: AnyImage,
         tags: tuple[str, ...],
         on_layer: Callable[[Layer, str], None] = lambda _layer, _what: None,
     ) -> Pushed:
         """Send what is not there yet, then the manifest, then name it by `tags`.
 
+        Of an image for several platforms the manifest of each is sent by its digest, and the
+        index, which a registry only takes when all that it names is there, comes last.
+
         Args:
             image: what to push.
             tags: its names.
-            on_layer: told of each layer and what became of it: ``sent``, ``there``, ``mounted``.
+            on_layer: told of each layer, as it is done: ``sent``, ``there`` or ``mounted``.
 
         Raises:
             OutsideError: the registry does not answer, or refuses.
         """
-        done: dict[str, list[Descriptor]] = {"sent": [], "there": [], "mounted": []}
-        seen: set[str] = set()
-        for layer in image.layers:
-            if layer.descriptor.digest in seen:
-                continue
-            seen.add(layer.descriptor.digest)
-            what = self._push_blob(layer.descriptor, layer.open, layer.origin)
-            done[what].append(layer.descriptor)
-            on_layer(layer, what)
-        self._push_blob(image.manifest.config, lambda: io.BytesIO(image.config_bytes), None)
-        media_type = image.manifest.media_type or MANIFEST
-        for name in tags or (image.digest,):
-            self._put_manifest(name, image.manifest_bytes, media_type)
-        return Pushed(
-            image.digest, tuple(done["sent"]), tuple(done["there"]), tuple(done["mounted"])
-        )
+        layers = layers_of(image).values()
+        became: dict[str, str] = {}
 
-    def tag(self, image: Image, tag: str) -> None:
+        def push(layer: Layer) -> Layer:
+            blob = layer.descriptor
+            became[blob.digest] = self._push_blob(blob, layer.open, layer.origin)
+            return layer
+
+        # The smallest alone, since it logs in for all; then the largest first.
+        ordered = sorted(layers, key=lambda layer: layer.descriptor.size)
+        for layer in chain(map(push, ordered[:1]), at_once(push, ordered[:0:-1])):
+            on_layer(layer, became[layer.descriptor.digest])
+        for each in image.images:
+            opener = functools.partial(io.BytesIO, each.config_bytes)
+            self._push_blob(each.manifest.config, opener, None)
+            if each.digest != image.digest:
+                self.put_manifest(each.digest, each.document, each.media_type)
+        for name in tags or (image.digest,):
+            self.put_manifest(name, image.document, image.media_type)
+
+        def those(what: str) -> tuple[Descriptor, ...]:
+            return tuple(e.descriptor for e in layers if became[e.descriptor.digest] == what)
+
+        return Pushed(image.digest, those("sent"), those("there"), those("mounted"))
+
+    def put_blob(self, data: bytes, media_type: str) -> Descriptor:
+        """Send a small blob, if it is not there; its descriptor."""
+        descriptor = Descriptor(media_type=media_type, digest=digest_of(data), size=len(data))
+        self._push_blob(descriptor, lambda: io.BytesIO(data), None)
+        return descriptor
+
+    def get_blob(self, descriptor: Descriptor) -> bytes:
+        """A small blob, checked against its digest."""
+        path = f"{self._repository}/blobs/{checked_digest(descriptor.digest, self._name)}"
+        with self._session.request("GET", path, scope=self._scope("pull")) as response:
+            if response.status_code != httpx.codes.OK:
+                raise self._odd(response, "for a document")
+            data = self._limited(response)
+        if digest_of(data) != descriptor.digest:
+            raise OutsideError(f"the registry {self._session.host} sent other bytes")
+        return data
+
+    def referrers(self, digest: str, after: str = "") -> tuple[bytes, str] | None:
+        """What refers to a manifest: an index, and where the next one is.
+
+        None where the registry has no referrers API: those before version 1.1 of the specification.
+        """
+        path = after or f"{self._repository}/referrers/{checked_digest(digest, self._name)}"
+        with self._session.request("GET", path, scope=self._scope("pull")) as response:
+            if response.status_code in (400, 404, 405, 501):
+                return None
+            if response.status_code != httpx.codes.OK:
+                raise self._odd(response, "for what refers to the image")
+            following = response.links.get("next", {}).get("url", "")
+            target = str(response.url.join(following)) if following else ""
+            return self._limited(response), target
+
+    def pause(self, seconds: float) -> None:
+        """Let the registry and others get on for a moment."""
+        self._session.pause(seconds)
+
+    def tag(self, image: AnyImage, tag: str) -> None:
         """Let `tag` name an image whose layers are there already."""
-        self._put_manifest(tag, image.manifest_bytes, image.manifest.media_type or MANIFEST)
+        self.put_manifest(tag, image.document, image.media_type)
 
     def _wanted(self, reference: Reference, cache: Cache) -> tuple[bytes, str]:
         """The document that `reference` names: from the cache where its digest is known."""
-        if reference.digest and cache.blob(reference.digest).exists():
-            data = cache.blob(reference.digest).read_bytes()
-            if digest_of(data) == reference.digest:
-                return data, _media_type(data, "")
-        found = self._manifest(reference.version)
+        known = cache.read(reference.digest) if reference.digest else None
+        if known is not None:
+            return known, media_type_of(known, "")
+        found = self.get_manifest(reference.version)
         if found is None:
             raise OutsideError(
                 f"the registry {self._session.host} has no image {reference}",
@@ -162,7 +231,8 @@ class Registry:
         cache.add(digest_of(data), [data], self._session.host)
         return data, media_type
 
-    def _manifest(self, version: str) -> tuple[bytes, str] | None:
+    def get_manifest(self, version: str) -> tuple[bytes, str] | None:
+        """A manifest or index, and its media type; None if it is not there."""
         path = f"{self._repository}/manifests/{version}"
         headers = {"Accept": _ACCEPT}
         with self._session.request(
@@ -177,14 +247,16 @@ class Registry:
             if said.startswith("sha256:") and said != digest_of(data):
                 raise OutsideError(f"the registry {self._session.host} sent a damaged manifest")
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            return data, _media_type(data, media_type)
+            return data, media_type_of(data, media_type)
 
     def _document(self, descriptor: Descriptor, cache: Cache, *, manifest: bool) -> bytes:
         digest = checked_digest(descriptor.digest, self._name)
         if descriptor.size > DOCUMENT_LIMIT:
             raise OutsideError(f"a document of {self._name} is too large: {descriptor.size} bytes")
-        if not cache.blob(digest).exists():
-            self._download(digest, cache, "manifests" if manifest else "blobs")
+        known = cache.read(digest)
+        if known is not None:
+            return known
+        self._download(digest, cache, "manifests" if manifest else "blobs")
         return cache.blob(digest).read_bytes()
 
     def _opener(self, descriptor: Descriptor, cache: Cache) -> Opener:
@@ -225,61 +297,13 @@ class Registry:
     def _push_blob(self, descriptor: Descriptor, opener: Opener, origin: str | None) -> str:
         if self.has(descriptor.digest):
             return "there"
-        location = None
         host, _, source = (origin or "").partition("/")
-        if host == self._session.host and source != self._repository:
-            location = self._start(descriptor, source)
-            if location is None:
-                return "mounted"
-        for attempt in range(_TRIES):
-            location = location or self._start(descriptor, None)
-            if location is None:
-                return "there"
-            response = self._finish(location, descriptor, lambda: pieces(opener()))
-            if response.status_code in (httpx.codes.CREATED, httpx.codes.NO_CONTENT):
-                return "sent"
-            # An upload that broke off cannot go on where the registry forgot it: start again.
-            if response.status_code != httpx.codes.NOT_FOUND or attempt == _TRIES - 1:
-                raise self._odd(response, "when a layer was sent")
-            location = None
-        raise OutsideError(f"the registry {self._session.host} forgets uploads")
+        elsewhere = host == self._session.host and source != self._repository
+        upload = Upload(self._session, self._repository, descriptor, opener, self._chunk)
+        return upload.run(source if elsewhere else None)
 
-    def _start(self, descriptor: Descriptor, source: str | None) -> str | None:
-        """Begin an upload: where to send it; None where the blob is there, mounted from `source`.
-
-        Empty where the registry cannot mount from `source`: nothing is lost then.
-        """
-        path = f"{self._repository}/blobs/uploads/"
-        scope = self._scope("pull,push")
-        if source is not None:
-            path += f"?mount={descriptor.digest}&from={source}"
-            scope += f" repository:{source}:pull"
-        with self._session.request(
-            "POST", path, scope=scope, headers={"Content-Length": "0"}, refuse=source is None
-        ) as response:
-            if response.status_code == httpx.codes.CREATED:
-                return None
-            location = response.headers.get("Location", "")
-            if response.status_code == httpx.codes.ACCEPTED and location:
-                return str(response.url.join(location))
-            if source is not None:
-                return ""
-            raise self._odd(response, "when an upload was begun")
-
-    def _finish(self, location: str, descriptor: Descriptor, body: Body) -> httpx.Response:
-        parts = urlsplit(location)
-        query = f"{parts.query}&" if parts.query else ""
-        target = urlunsplit(parts._replace(query=f"{query}digest={descriptor.digest}"))
-        headers = {
-            "Content-Length": str(descriptor.size),
-            "Content-Type": "application/octet-stream",
-        }
-        with self._session.request(
-            "PUT", target, scope=self._scope("pull,push"), headers=headers, body=body
-        ) as response:
-            return response
-
-    def _put_manifest(self, name: str, data: bytes, media_type: str) -> None:
+    def put_manifest(self, name: str, data: bytes, media_type: str) -> Mapping[str, str]:
+        """Send a manifest whose blobs are there; the headers of the answer."""
         path = f"{self._repository}/manifests/{name}"
         with self._session.request(
             "PUT",
@@ -290,25 +314,27 @@ class Registry:
         ) as response:
             if not response.is_success:
                 raise self._odd(response, "when the manifest was sent")
+            return response.headers
 
     def _scope(self, actions: str) -> str:
         return f"repository:{self._repository}:{actions}"
 
     def _limited(self, response: httpx.Response) -> bytes:
         data = bytearray()
-        for chunk in response.iter_bytes():
-            data += chunk
-            if len(data) > DOCUMENT_LIMIT:
-                raise OutsideError(f"a manifest of {self._name} is larger than 8 MiB")
+        try:
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > DOCUMENT_LIMIT:
+                    raise OutsideError(f"a manifest of {self._name} is larger than 8 MiB")
+        except httpx.RequestError as error:
+            raise OutsideError(
+                f"the registry {self._session.host} broke off an answer: {error}",
+                hint="Run the same command again.",
+            ) from error
         return bytes(data)
 
     def _odd(self, response: httpx.Response, when: str) -> OutsideError:
-        what = "has no such thing" if response.status_code == httpx.codes.NOT_FOUND else "answered"
-        return OutsideError(
-            f"the registry {self._session.host} {what} with HTTP {response.status_code} {when}",
-            where=self._name,
-            hint="Run the same command again; if it stays so, ask those who run the registry.",
-        )
+        return self._session.odd(response, when, self._name)
 
 
 def connect(
@@ -325,35 +351,3 @@ def connect(
     client = make_client(reference.host, reference.scheme, ca_file)
     session = Session(reference.host, reference.scheme, credential, client, sleep)
     return Registry(session, reference.repository)
-
-
-def puller(
-    env: Mapping[str, str], home: Path, runner: Runner = run, ca_file: Path | None = None
-) -> Callable[[Reference], Registry]:
-    """What `mlpack.oci.source.open_base` asks: registries, with the logins that Docker knows.
-
-    The credential in mlpack's own variables is for the registry that is deployed to, and is never
-    sent to the one that a base image comes from.
-    """
-
-    def connected(reference: Reference) -> Registry:
-        credential = from_docker(reference.host, docker_config_file(env, home), runner)
-        return connect(reference, credential, ca_file)
-
-    return connected
-
-
-def _media_type(data: bytes, said: str) -> str:
-    """What a document is: by itself, else by what the registry called it, else by its content."""
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-    except msgspec.DecodeError:
-        return said
-    if head.media_type:
-        return head.media_type
-    return said or (INDEX if head.manifests is not None else MANIFEST)
-
-
-class _Head(msgspec.Struct, frozen=True, rename="camel"):
-    media_type: str | None = None
-    manifests: list[msgspec.Raw] | None = None

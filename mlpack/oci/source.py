@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -11,7 +11,7 @@ from mlpack.errors import InputError
 from mlpack.oci.archive import read_archive
 from mlpack.oci.cache import Cache
 from mlpack.oci.compressed import cached
-from mlpack.oci.layout import Folder, check_platform, read_layout
+from mlpack.oci.layout import Folder, OtherPlatformError, check_platform, read_layout
 from mlpack.oci.reference import Reference, parse
 from mlpack.oci.values import Image, Manifest, decode, digest_of, read_image
 
@@ -139,6 +139,51 @@ def open_base(
     return base
 
 
+def open_bases(
+    reference: str,
+    platforms: Sequence[str],
+    cache: Cache,
+    *,
+    root: Path,
+    puller: Callable[[Reference], Puller],
+    engine: Saver | None = None,
+    locked: Callable[[str], Locked | None] | None = None,
+) -> dict[str, Base]:
+    """The base image that `reference` names for each of several platforms; see `open_base`.
+
+    Args:
+        reference: as in `open_base`, and so are all but these two:
+        platforms: such as ``linux/amd64``.
+        cache: see there.
+        root: see there.
+        puller: see there.
+        engine: see there.
+        locked: what the lock says of a platform; None where it says nothing.
+
+    Raises:
+        InputError: as in `open_base`; where one platform is at fault, the hint says what to do.
+        OutsideError: as in `open_base`.
+    """
+    found: dict[str, Base] = {}
+    for platform in platforms:
+        known = locked(platform) if locked else None
+        first = next(iter(found.values()), None)
+        if known is None and first is not None and first.name is not None:
+            known = first  # of a registry: the tag must not move between two platforms
+        try:
+            found[platform] = open_base(
+                reference, platform, cache, root=root, puller=puller, engine=engine, locked=known
+            )
+        except OtherPlatformError as error:
+            others = [each for each in platforms if each != platform]
+            if not others:
+                raise
+            fewer = f"build for fewer platforms: mlpack build --platform {','.join(others)}"
+            hint = f"{error.hint or ''}\nTake a base image that is there for it, or {fewer}"
+            raise replace(error, hint=hint.strip()) from error
+    return found
+
+
 def _from_registry(
     reference: str,
     platform: str,
@@ -183,10 +228,9 @@ def _from_engine(name: str, platform: str, cache: Cache, engine: Saver | None) -
         )
     parse(name, "base image")  # the grammar: nothing else reaches the engine
     identity = engine.image_id(name)
-    if (known := cache.recall(_SAVED, identity)) is not None:
-        digest = known.decode()
-        if (image := cached_image(cache, digest, name)) is not None:
-            return image
+    known = cache.recall(_SAVED, identity, str)
+    if known is not None and (image := cached_image(cache, known, name)) is not None:
+        return image
     with cache.scratch() as scratch:
         engine.save(name, scratch / "image.tar")
         image = read_archive(scratch / "image.tar", platform, cache)
@@ -196,24 +240,24 @@ def _from_engine(name: str, platform: str, cache: Cache, engine: Saver | None) -
                 cache.add(layer.descriptor.digest, chunks(stream), "the engine")
     for document in (image.manifest_bytes, image.config_bytes):
         cache.add(digest_of(document), [document], "the engine")
-    cache.remember(_SAVED, identity, image.digest.encode())
+    cache.remember(_SAVED, identity, image.digest)
     kept = cached_image(cache, image.digest, name)
     return kept or image
 
 
 def cached_image(cache: Cache, digest: str, where: str) -> Image | None:
     """The image with the manifest `digest`, if the cache holds all of it."""
-    try:
-        manifest_bytes = cache.blob(digest).read_bytes()
-        manifest = decode(manifest_bytes, Manifest, where)
-        config_bytes = cache.blob(manifest.config.digest).read_bytes()
-    except FileNotFoundError:
+    manifest_bytes = cache.read(digest)
+    if manifest_bytes is None:
+        return None
+    config_bytes = cache.read(decode(manifest_bytes, Manifest, where).config.digest)
+    if config_bytes is None:
         return None
     image = read_image(
         manifest_bytes, config_bytes, lambda descriptor: cached(cache, descriptor), where
     )
     there = all(cache.blob(layer.descriptor.digest).exists() for layer in image.layers)
-    return image if there and image.digest == digest else None
+    return image if there else None
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:

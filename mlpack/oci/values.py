@@ -8,7 +8,7 @@ the keys of mappings sorted: equal values are equal bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
@@ -26,6 +26,9 @@ LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
+COMPRESSED: Mapping[str, str] = {"gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
+"""What a layer is called that is compressed so."""
+
 LAYER_TYPES: Mapping[str, str] = {
     LAYER_TAR: LAYER_TAR,
     LAYER_GZIP: LAYER_GZIP,
@@ -35,6 +38,9 @@ LAYER_TYPES: Mapping[str, str] = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": LAYER_ZSTD,
 }
 """What a layer may be called, and what the OCI specification calls it."""
+
+ANNOTATION = "org.opencontainers.image."
+"""What the names of the specification's annotations begin with."""
 
 DOCUMENT_LIMIT = 8 << 20
 """The largest manifest or configuration that is read, in bytes (registries allow 4 MiB)."""
@@ -189,7 +195,7 @@ def decode(data: bytes, kind: type[_T], where: str) -> _T:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"this is no valid image {kind.__name__.lower()}: {error}", where=where
         ) from error
@@ -242,10 +248,25 @@ class Image:
         return self.manifest.config.digest
 
     @property
+    def document(self) -> bytes:
+        """What a tag stands for: the manifest."""
+        return self.manifest_bytes
+
+    @property
+    def media_type(self) -> str:
+        """What the document is."""
+        return self.manifest.media_type or MANIFEST
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Itself."""
+        return (self,)
+
+    @property
     def descriptor(self) -> Descriptor:
         """What refers to the image."""
         return Descriptor(
-            media_type=self.manifest.media_type or MANIFEST,
+            media_type=self.media_type,
             digest=self.digest,
             size=len(self.manifest_bytes),
             platform=Platform(
@@ -254,6 +275,53 @@ class Image:
                 variant=self.config.variant,
             ),
         )
+
+
+@dataclass(frozen=True)
+class MultiImage:
+    """An image for several platforms: an index, and the image of each.
+
+    Attributes:
+        document: the index as it is stored and hashed.
+        images: in the order of the index.
+        media_type: what the document is.
+    """
+
+    document: bytes
+    images: tuple[Image, ...]
+    media_type: str = INDEX
+
+    @property
+    def digest(self) -> str:
+        """The index's digest: what a registry calls the image."""
+        return digest_of(self.document)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What refers to the index."""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.document))
+
+
+AnyImage = Image | MultiImage
+"""What a tag names: an image of one platform, or of several."""
+
+
+def make_multi_image(images: Iterable[Image], annotations: Mapping[str, str]) -> MultiImage:
+    """The image of several platforms, in the order of the platforms' names.
+
+    Raises:
+        ValueError: two are for the same platform, or there is none.
+    """
+    ordered = tuple(sorted(images, key=lambda image: str(image.descriptor.platform)))
+    if not ordered or len({image.config.platform for image in ordered}) != len(ordered):
+        raise ValueError("an index has one image for each platform")
+    index = Index(
+        schema_version=2,
+        media_type=INDEX,
+        manifests=tuple(image.descriptor for image in ordered),
+        annotations=dict(annotations) or None,
+    )
+    return MultiImage(encode(index), ordered)
 
 
 def make_image(
@@ -309,3 +377,19 @@ def read_image(
         checked_digest(diff_id, where)
         layers.append(Layer(descriptor, diff_id, opener(descriptor), origin=origin))
     return Image(manifest_bytes, config_bytes, manifest, config, tuple(layers))
+
+
+def media_type_of(data: bytes, said: str) -> str:
+    """What a document is: by itself, else by what the registry called it, else by its content."""
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+    except (msgspec.DecodeError, RecursionError):
+        return said
+    if head.media_type:
+        return head.media_type
+    return said or (INDEX if head.manifests is not None else MANIFEST)
+
+
+class _Head(msgspec.Struct, frozen=True, rename="camel"):
+    media_type: str | None = None
+    manifests: list[msgspec.Raw] | None = None

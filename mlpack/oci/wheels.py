@@ -6,6 +6,7 @@ credentials, certificates) is the user's, and nothing of it is read or written h
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from mlpack.errors import InputError, OutsideError
-from mlpack.files import contained, sha256_file
+from mlpack.files import contained, full_disk, is_full, sha256_file
 from mlpack.oci.cache import Cache
 from mlpack.oci.machine import Machine
 from mlpack.process import Runner
 
 _KIND = "wheels"
+_NO_SPACE = "No space left on device"
 _UNREACHABLE = (
     "NewConnectionError",
     "Failed to establish",
@@ -56,6 +58,10 @@ class Pinned(Protocol):
     def marker(self) -> str | None:
         """A PEP 508 marker, or None."""
         ...
+
+
+class NoWheelError(InputError):
+    """A package has no wheel for a machine."""
 
 
 class Wheel(msgspec.Struct, frozen=True):
@@ -114,7 +120,7 @@ def fetch(
         python: an interpreter that has pip.
 
     Raises:
-        InputError: a package has no wheel for the machine.
+        NoWheelError: a package has no wheel for the machine.
         OutsideError: the index does not answer, or gives files that the lock does not know.
     """
     needed = wanted(pins, machine)
@@ -125,7 +131,7 @@ def fetch(
             _download(missing, machine, scratch, runner, python)
             for pin, wheel in _sorted_out(missing, machine, scratch):
                 cache.keep(wheel.digest, scratch / "wheels" / wheel.file)
-                cache.remember(_KIND, _key(pin, machine), msgspec.json.encode(wheel))
+                cache.remember(_KIND, _key(pin, machine), wheel)
                 found[pin.name] = wheel
     wheels = sorted((wheel for wheel in found.values() if wheel), key=lambda item: item.file)
     return Fetched(tuple((item, cache.blob(item.digest)) for item in wheels), len(missing))
@@ -139,17 +145,9 @@ def _key(pin: Pinned, machine: Machine) -> str:
 
 
 def _known(pin: Pinned, machine: Machine, cache: Cache) -> Wheel | None:
-    data = cache.recall(_KIND, _key(pin, machine))
-    if data is None:
-        return None
-    wheel = msgspec.json.decode(data, type=Wheel)
-    path = cache.blob(wheel.digest)
-    if not path.exists():
-        return None
-    if f"sha256:{sha256_file(path)}" != wheel.digest:
-        path.unlink()  # a damaged entry: it is downloaded again
-        return None
-    return wheel
+    wheel = cache.recall(_KIND, _key(pin, machine), Wheel)
+    # A damaged one is downloaded again.
+    return None if wheel is None or cache.intact(wheel.digest) is None else wheel
 
 
 def _download(
@@ -167,9 +165,15 @@ def _download(
         *platforms,
         "--dest", str(scratch / "wheels"), "--requirement", str(requirements),
     ]  # fmt: skip
-    done = runner(argv)
+    # pip writes everything on the cache's own disk, which has the space or is told to have none.
+    temporary = scratch / "tmp"
+    temporary.mkdir()
+    done = runner(argv, env={**os.environ, "TMPDIR": str(temporary)})
     if done.code:
-        raise _failure(done.stdout + done.stderr, pins, machine)
+        output = done.stdout + done.stderr
+        if _NO_SPACE in output or is_full(scratch):
+            raise full_disk(scratch / "wheels")
+        raise _failure(output, pins, machine)
 
 
 def _line(pin: Pinned) -> str:
@@ -220,17 +224,18 @@ def _failure(output: str, pins: Sequence[Pinned], machine: Machine) -> InputErro
     for pin in pins:
         if f"No matching distribution found for {pin.name}==" in output:
             glibc = ".".join(map(str, machine.glibc))
-            return InputError(
+            return NoWheelError(
                 f"{pin.name} {pin.version} has no wheel for {machine.platform}, "
                 f"Python {machine.python} and glibc {glibc}",
                 where="requirements.lock.txt",
-                hint="Take a version that has one, a base image with a newer C library, or "
-                'builder = "docker", which builds from source.',
+                hint="Take a version that has one, or a base image with a newer C library. To "
+                'build it from source: builder = "docker" in [tool.mlpack.image]',
             )
-    if "No space left on device" in output:
+    if "not enough bytes were received" in output or "IncompleteRead" in output:
         return OutsideError(
-            "the disk is full, the locked wheels could not be downloaded",
-            hint="Free some space where the cache lies (MLPACK_CACHE), then run it again.",
+            "a download of a locked wheel was cut off, again and again",
+            hint="Look at the network and at what stands between it and the package index, then "
+            "run the same command again.",
         )
     last = [line for line in output.splitlines() if line.startswith("ERROR")]
     return OutsideError(

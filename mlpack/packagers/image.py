@@ -5,29 +5,36 @@ The documents are those of the OCI image specification 1.1; the health check is 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from platform import python_version
 from typing import ClassVar
 
-import msgspec
-
-from mlpack.bundle import Artifact, Bundle
-from mlpack.errors import InputError
+from mlpack import container
+from mlpack.bundle import Artifact, Bundle, PlatformImage
+from mlpack.container import as_oci, image_name
+from mlpack.documents import beside_image, bills
+from mlpack.errors import OutsideError
 from mlpack.files import staged
-from mlpack.lock import BaseImage, Pin
+from mlpack.loading import load
+from mlpack.lock import Pin
+from mlpack.materials import Foundation, materials
 from mlpack.oci.archive import write_archive
 from mlpack.oci.assemble import dependency_layer, model_layer
+from mlpack.oci.bytecode import can_compile
 from mlpack.oci.cache import Cache
-from mlpack.oci.install import HOME, LIBRARY
+from mlpack.oci.compression import GZIP, ZSTD
+from mlpack.oci.install import HOME
 from mlpack.oci.layers import EPOCH
+from mlpack.oci.layout import DamagedLayerError
 from mlpack.oci.machine import Machine
+from mlpack.oci.pruning import PRUNED, WHOLE
 from mlpack.oci.python import Interpreter, find_python
 from mlpack.oci.source import Base
 from mlpack.oci.values import (
-    LAYER_TYPES,
+    ANNOTATION,
+    AnyImage,
     Execution,
     Healthcheck,
     History,
@@ -36,32 +43,16 @@ from mlpack.oci.values import (
     Layer,
     RootFs,
     make_image,
+    make_multi_image,
 )
-from mlpack.oci.wheels import fetch
+from mlpack.oci.wheels import Fetched, NoWheelError, fetch
 from mlpack.ports import Engine, Reporter
 from mlpack.process import Runner
+from mlpack.provenance import UNTOLD, Origin, Subject
+from mlpack.sizes import megabytes
 from mlpack.wheelfile import installed
 
-USER = "65532:65532"
-"""Nobody in particular, as in distroless images; needs no entry in the base's passwd."""
-
-PORT = "8080/tcp"
 _SECOND = 1_000_000_000
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SPEC = "org.opencontainers.image."
-
-
-def base_image(base: Base) -> BaseImage:
-    """What a lock writes down of an opened base."""
-    return BaseImage(base.reference, base.digest, base.layers)
-
-
-def image_name(name: str, version: str) -> tuple[str, str]:
-    """The repository and the tag of a project's image.
-
-    A version's ``+`` and ``!`` may not stand in a tag; ``_`` stands for them.
-    """
-    return re.sub(r"[-_.]+", "-", name).lower(), re.sub(r"[+!]", "_", version)
 
 
 @dataclass(frozen=True)
@@ -69,60 +60,141 @@ class ImagePackager:
     """Makes ``NAME-VERSION.oci.tar``, and loads it into an engine if one answers.
 
     Attributes:
-        base: the base image, from `mlpack.oci.source.open_base`.
+        bases: by platform (``linux/amd64``, ``linux/arm64``) its base image, from
+            `mlpack.oci.source.open_base`. For one platform the archive holds an image, for several
+            an index of one image for each.
         pins: the production lock, for all platforms.
-        platform: ``linux/amd64`` or ``linux/arm64``.
         cache: the user's cache.
         runner: runs pip and the compiling process.
         epoch: the time of everything in the image, seconds since 1970 (SOURCE_DATE_EPOCH).
         engine: where the image is loaded to; None for nowhere.
+        prune: leave out the tests, tools and sources of well-known packages.
+        compression: of the layers over the base, ``gzip`` or ``zstd``.
+        origin: where the sources come from.
     """
 
     kind: ClassVar[str] = "image"
 
-    base: Base
+    bases: Mapping[str, Base]
     pins: Sequence[Pin]
-    platform: str
     cache: Cache
     runner: Runner
     epoch: int = EPOCH
     engine: Engine | None = field(default=None)
+    prune: bool = True
+    compression: str = GZIP
+    origin: Origin = UNTOLD
 
     def package(self, bundle: Bundle, into: Path, reporter: Reporter) -> Artifact:
         """Write the image's archive into the folder `into`, whole or not at all.
 
+        A layer of the cache that turns out to be damaged is made again.
+
         Raises:
-            InputError: the base has no fitting Python or C library, or a package no wheel.
+            InputError: a base has no fitting Python or C library, or a package no wheel.
             OutsideError: the index, the registry or the disk said no.
         """
+        again: set[str] = set()
+        while True:
+            try:
+                return self._package(bundle, into, reporter)
+            except DamagedLayerError as error:
+                if error.digest in again or not self.cache.damaged(error.digest):
+                    raise  # it is not the cache's
+                self.cache.intact(error.digest)  # it is removed there
+                again.add(error.digest)
+                reporter.note("a layer in the cache was damaged: it is made again")
+
+    def _package(self, bundle: Bundle, into: Path, reporter: Reporter) -> Artifact:
         manifest = bundle.manifest
         name, tag = image_name(manifest.name, manifest.version)
-        target = into / f"{name}-{manifest.version}.oci.tar"
+        target = into / container.archive_name(bundle)
         with reporter.stage("Reading the base image") as stage:
-            python = find_python(self.base.image, manifest.python, self.cache, self.base.reference)
-            stage.result(f"{python.path}, glibc {python.glibc[0]}.{python.glibc[1]}")
-        machine = Machine(self.platform, python.minor, python.glibc)
-        with reporter.stage("Fetching the locked wheels") as stage:
-            fetched = fetch(self.pins, machine, self.cache, self.runner)
-            stage.result(f"{len(fetched.wheels)} wheels, {fetched.downloaded} downloaded")
-        with reporter.stage("Assembling the image") as stage:
-            layers = (
-                dependency_layer(
-                    fetched.wheels, python.minor, python.path, self.epoch, self.cache, self.runner
-                ),
-                model_layer(installed(bundle), python.minor, self.epoch, self.cache, self.runner),
+            pythons = {
+                platform: find_python(base.image, manifest.python, self.cache, base.reference)
+                for platform, base in self.bases.items()
+            }
+            stage.result("; ".join(sorted({_told(python) for python in pythons.values()})))
+        if not can_compile(manifest.python):
+            reporter.note(
+                f"the image has no bytecode and starts slower: it is for Python {manifest.python}, "
+                f"and mlpack runs on {python_version()}"
             )
-            image = compose(self.base, layers, bundle, python, self.epoch)
+        with reporter.stage("Fetching the locked wheels") as stage:
+            wheels = {
+                platform: self._fetched(Machine(platform, python.minor, python.glibc))
+                for platform, python in pythons.items()
+            }
+            downloaded = sum(each.downloaded for each in wheels.values())
+            files = {wheel.file for each in wheels.values() for wheel, _ in each.wheels}
+            stage.result(f"{len(files)} wheels, {downloaded} downloaded")
+        with reporter.stage("Assembling the image") as stage:
+            dependencies = {
+                platform: dependency_layer(
+                    each.wheels,
+                    pythons[platform].minor,
+                    pythons[platform].path,
+                    self.epoch,
+                    self.cache,
+                    self.runner,
+                    PRUNED if self.prune else WHOLE,
+                    self.compression,
+                )
+                for platform, each in wheels.items()
+            }
+            parts = {platform: found for platform, (_, found) in dependencies.items()}
+            model = model_layer(
+                installed(bundle),
+                # Without the base: a layer that stays the same over another one.
+                bills(materials(bundle, parts), self.epoch).files,
+                manifest.python,
+                self.epoch,
+                self.cache,
+                self.runner,
+                self.compression,
+            )
+            images = {
+                platform: compose(
+                    base,
+                    (dependencies[platform][0], model),
+                    bundle,
+                    pythons[platform],
+                    self.epoch,
+                    self.origin,
+                )
+                for platform, base in self.bases.items()
+            }
+            image = _together(images)
             with staged(target) as file:
                 written = write_archive(image, file, name, tag)
+            bases = [self.bases[platform] for platform in sorted(self.bases)]
+            documents = beside_image(
+                target,
+                Subject(f"{name}:{tag}", image.digest.removeprefix("sha256:")),
+                bundle,
+                materials(bundle, parts, (Foundation(each.digest, each.name) for each in bases)),
+                self.epoch,
+                platforms=sorted(self.bases),
+                wheels={w.file: w.digest for each in wheels.values() for w, _ in each.wheels},
+                origin=self.origin,
+            )
+            sizes = sum(layer.descriptor.size for layer, _ in dependencies.values())
             stage.result(
-                f"{_megabytes(written.size)}: dependencies "
-                f"{_megabytes(layers[0].descriptor.size)}, model "
-                f"{_megabytes(layers[1].descriptor.size)}, the rest is the base"
+                f"{megabytes(written.size)}: dependencies {megabytes(sizes)}, model "
+                f"{megabytes(model.descriptor.size)}, the rest is the base"
             )
         if self.engine is not None and self.engine.available():
-            with reporter.stage(f"Loading it into {self.engine.name}") as stage:
-                stage.result(self.engine.load(target)[:19])
+            self._load(self.engine, images, target, (name, tag), reporter)
+        on = {
+            platform: PlatformImage(
+                digest=each.digest,
+                config=each.config_digest,
+                unpacked=dependencies[platform][0].unpacked + model.unpacked,
+                parts=parts[platform],
+            )
+            for platform, each in sorted(images.items())
+        }
+        alone = next(iter(on.values())) if len(on) == 1 else None
         return Artifact(
             kind=self.kind,
             file=target.name,
@@ -130,38 +202,96 @@ class ImagePackager:
             size=written.size,
             digest=image.digest,
             image=f"{name}:{tag}",
-            config=image.config_digest,
-            unpacked=sum(layer.unpacked for layer in layers),
+            config=alone.config if alone else None,
+            unpacked=alone.unpacked if alone else None,
+            parts=alone.parts if alone else (),
+            platforms={} if alone else on,
+            documents=documents,
         )
+
+    def _fetched(self, machine: Machine) -> Fetched:
+        try:
+            return fetch(self.pins, machine, self.cache, self.runner)
+        except NoWheelError as error:
+            others = [platform for platform in self.bases if platform != machine.platform]
+            if not others:
+                raise
+            fewer = f"Or build for fewer platforms: mlpack build --platform {','.join(others)}"
+            raise replace(error, hint=f"{error.hint}\n{fewer}") from error
+
+    def _load(
+        self,
+        engine: Engine,
+        images: Mapping[str, Image],
+        archive: Path,
+        called: tuple[str, str],
+        reporter: Reporter,
+    ) -> None:
+        try:
+            alone = len(images) == 1
+            platform = next(iter(images)) if alone else engine.platform()
+            if platform not in images:
+                reporter.note(
+                    f"{engine.name} runs {platform}, which the image is not for: not loaded"
+                )
+                return
+            what = "it" if alone else f"that for {platform}"
+            with (
+                reporter.stage(f"Loading {what} into {engine.name}") as stage,
+                self.cache.scratch() as scratch,
+            ):
+                # An older engine would take every platform's image, and knows no index.
+                whole = archive if alone else None
+                base = self.bases[platform]
+                loaded = load(engine, images[platform], called, base, scratch, whole)
+                stage.result(f"{loaded.identity[:19]}, {megabytes(loaded.sent)} sent")
+        except OutsideError as error:
+            if self.compression != ZSTD:
+                raise
+            # The archive is as good as it was asked for, and a registry takes it.
+            reporter.warn(
+                f"{engine.name} could not load the image, as Docker before 23 cannot with layers "
+                f"of zstd: {error.what}"
+            )
+
+
+def _together(images: Mapping[str, Image]) -> AnyImage:
+    """The image itself where there is one; an index, annotated as its images are, of several."""
+    if len(images) == 1:
+        return next(iter(images.values()))
+    found = [dict(image.manifest.annotations or {}) for image in images.values()]
+    shared = {
+        key: value for key, value in found[0].items() if all(a.get(key) == value for a in found)
+    }
+    return make_multi_image(images.values(), shared)
+
+
+def _told(python: Interpreter) -> str:
+    return f"{python.path}, glibc {python.glibc[0]}.{python.glibc[1]}"
 
 
 def compose(
-    base: Base, layers: tuple[Layer, ...], bundle: Bundle, python: Interpreter, epoch: int
+    base: Base,
+    layers: tuple[Layer, ...],
+    bundle: Bundle,
+    python: Interpreter,
+    epoch: int,
+    origin: Origin = UNTOLD,
 ) -> Image:
     """The image of a base and the layers over it. A value: nothing is written.
 
     Raises:
         InputError: the package's name is no name.
     """
-    manifest = bundle.manifest
-    if not manifest.package.isidentifier():
-        raise InputError(f"{manifest.package!r} is no import package")
-    annotations = _annotations(base, bundle, epoch)
+    annotations = container.manifest_annotations(base, bundle, epoch, origin)
     below = base.image.config
     inherited = {
         key: value
         for key, value in (below.execution.labels or {}).items()
-        if not key.startswith(_SPEC)
+        if not key.startswith(ANNOTATION)
     }
-    labels = {
-        **inherited,
-        **annotations,
-        "io.mlpack.form": manifest.form,
-        "io.mlpack.lock": manifest.lock,
-        "io.mlpack.bundle": bundle.digest,
-        "io.mlpack.base": base.digest,
-    }
-    created = _created(epoch)
+    labels = {**inherited, **container.labels(base, bundle, epoch, origin)}
+    created = container.created(epoch)
     titles = ("dependencies", "model")
     config = ImageConfig(
         created=created,
@@ -169,7 +299,7 @@ def compose(
         os=below.os,
         os_version=below.os_version,
         variant=below.variant,
-        config=_execution(below.execution, python.path, manifest.package, labels),
+        config=_execution(below.execution, python.path, bundle.manifest.package, labels),
         rootfs=RootFs(
             type="layers",
             diff_ids=(*below.rootfs.diff_ids, *(layer.diff_id for layer in layers)),
@@ -182,51 +312,32 @@ def compose(
             ),
         ),
     )
-    return make_image(config, (*map(_as_oci, base.image.layers), *layers), annotations)
+    return make_image(config, (*map(as_oci, base.image.layers), *layers), annotations)
 
 
 def _execution(below: Execution, python: str, package: str, labels: dict[str, str]) -> Execution:
-    ours = {
-        # The container's own network; whatever command it is started with (`serve` is SageMaker's).
-        "MLPACK_HOST": "0.0.0.0",  # noqa: S104
-        # On a laptop one process is enough; a container is given CPUs so that they are used.
-        "MLPACK_WORKERS": "auto",
-        "PYTHONPATH": f"/{LIBRARY}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    ours = container.VARIABLES
     kept = [line for line in below.env or () if line.partition("=")[0] not in ours]
     if below.variable("PATH") is None:
-        kept.insert(0, f"PATH={_DEFAULT_PATH}")
+        kept.insert(0, f"PATH={container.DEFAULT_PATH}")
+    start = container.entry_point(python, package)
     return Execution(
-        user=USER,
-        exposed_ports={PORT: {}},
+        user=container.USER,
+        exposed_ports={container.PORT: {}},
         env=(*kept, *(f"{key}={value}" for key, value in ours.items())),
-        entrypoint=(python, "-m", package),
-        cmd=("serve",),
+        entrypoint=start,
+        cmd=container.COMMAND,
         working_dir=f"/{HOME}",
         labels=labels,
-        stop_signal="SIGTERM",
+        stop_signal=container.STOP_SIGNAL,
         healthcheck=Healthcheck(
-            test=("CMD", python, "-m", package, "health"),
-            interval=30 * _SECOND,
-            timeout=5 * _SECOND,
-            start_period=30 * _SECOND,
-            retries=3,
+            test=("CMD", *start, "health"),
+            interval=container.INTERVAL * _SECOND,
+            timeout=container.TIMEOUT * _SECOND,
+            start_period=container.START_PERIOD * _SECOND,
+            retries=container.RETRIES,
         ),
     )
-
-
-def _annotations(base: Base, bundle: Bundle, epoch: int) -> dict[str, str]:
-    found = {
-        f"{_SPEC}title": bundle.manifest.name,
-        f"{_SPEC}version": bundle.manifest.version,
-        f"{_SPEC}created": _created(epoch),
-    }
-    if base.name is not None:
-        found[f"{_SPEC}base.name"] = base.name
-        found[f"{_SPEC}base.digest"] = base.digest
-    return found
 
 
 def _history(config: ImageConfig) -> tuple[History, ...]:
@@ -236,22 +347,3 @@ def _history(config: ImageConfig) -> tuple[History, ...]:
     if sum(not entry.empty_layer for entry in entries) == count:
         return entries
     return tuple(History(created_by="base image") for _ in range(count))
-
-
-def _as_oci(layer: Layer) -> Layer:
-    """A base's layer as an OCI manifest names it: the same bytes."""
-    descriptor = msgspec.structs.replace(
-        layer.descriptor,
-        media_type=LAYER_TYPES[layer.descriptor.media_type],
-        annotations=None,
-        platform=None,
-    )
-    return Layer(descriptor, layer.diff_id, layer.open, layer.unpacked, layer.origin)
-
-
-def _created(epoch: int) -> str:
-    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

@@ -22,15 +22,16 @@ from build.env import DefaultIsolatedEnv, IsolatedEnv
 from packaging.metadata import parse_email
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from mlpack import config
+from mlpack import config, untrusted
 from mlpack.bundle import UserPackage
 from mlpack.errors import InputError, OutsideError
-from mlpack.files import contained, disk_errors
+from mlpack.files import disk_errors
 from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 
 _LAST_LINES = 8
+_LARGEST = 2 << 30  # all of it is held in memory
 
 _BUILD_SYSTEM = """\
 [build-system]
@@ -228,11 +229,11 @@ def read_wheel(name: str, content: bytes) -> UserPackage:
         tags = parse_wheel_filename(name)[3]
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {
-                contained(entry.filename): archive.read(entry)
-                for entry in archive.infolist()
+                path: archive.read(entry)
+                for path, entry in untrusted.entries(archive.infolist(), name, _LARGEST).items()
                 if not entry.is_dir()
             }
-    except (InvalidWheelFilename, zipfile.BadZipFile, ValueError) as error:
+    except (*untrusted.DAMAGE, InvalidWheelFilename, ValueError) as error:
         raise InputError(f"the build backend made no wheel: {error}", where=name) from error
     if not any(tag.platform == "any" for tag in tags):
         raise InputError(

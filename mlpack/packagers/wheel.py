@@ -7,6 +7,7 @@ from pathlib import Path
 from mlpack import files
 from mlpack.bundle import Artifact, Bundle
 from mlpack.ports import Reporter
+from mlpack.sizes import megabytes
 from mlpack.wheelfile import EPOCH, wheel_bytes, wheel_name
 
 
@@ -25,5 +26,5 @@ class WheelPackager:
         with reporter.stage("Packing the wheel") as stage:
             data = wheel_bytes(bundle, self._epoch)
             files.write(into / name, data)
-            stage.result(f"{name}, {len(data) / 1e6:.1f} MB")
+            stage.result(f"{name}, {megabytes(len(data))}")
         return Artifact(kind=self.kind, file=name, sha256=files.sha256(data), size=len(data))

@@ -35,6 +35,9 @@ class Client:
     def ping(self):
         return True
 
+    def version(self):
+        return {"Os": "linux", "Arch": "arm64", "Version": "20.10"}
+
     def close(self):
         self.closed += 1
 
@@ -52,6 +55,14 @@ def client(images):
 @pytest.fixture
 def engine(client):
     return DockerEngine({"DOCKER_HOST": "tcp://x"}, lambda env, timeout: client)
+
+
+def test_an_image_gets_another_name_if_it_is_there(engine, images):
+    named = []
+    images.there["sha256:abc"] = SimpleNamespace(tag=lambda *name: named.append(name) or True)
+    assert engine.tag("sha256:abc", "base", "1") is True
+    assert engine.tag("sha256:other", "base", "1") is False
+    assert named == [("base", "1")]
 
 
 def test_loading_gives_the_id(engine, images, client, tmp_path):
@@ -79,6 +90,24 @@ def test_an_archive_without_an_image(engine, images, tmp_path):
     images.there = {}
     with pytest.raises(OutsideError, match=r"no image in a\.tar"):
         engine.load(tmp_path / "a.tar")
+
+
+def test_the_layers_of_the_named_and_of_those_alike(engine, images, client):
+    layers = {"sha256:base": ["a"], "churn:1": ["a", "b"], "sha256:1": ["a", "b"], "sha256:2": None}
+    asked = []
+
+    def alike(filters):
+        asked.append(filters)
+        return [{"Id": "sha256:1"}, {"Id": "sha256:2"}, {"Id": "sha256:gone"}]
+
+    client.api = SimpleNamespace(images=alike)
+    images.there = {
+        name: SimpleNamespace(attrs={"RootFS": {"Type": "layers", "Layers": each}})
+        for name, each in layers.items()
+    }
+    found = engine.layers(["sha256:base", "churn:1", "sha256:1", "nothing:1"], "io.mlpack.base=x")
+    assert found == (("a",), ("a", "b"), ("a", "b"), ())
+    assert asked == [{"label": "io.mlpack.base=x", "dangling": False}]
 
 
 def test_an_image_is_found_and_saved(engine, tmp_path):
@@ -114,3 +143,7 @@ def test_the_environment_names_the_engine():
 
     DockerEngine({"DOCKER_HOST": "tcp://there"}, client).available()
     assert asked == ["tcp://there"]
+
+
+def test_what_it_runs(engine):
+    assert engine.platform() == "linux/arm64"

@@ -1,5 +1,6 @@
 import gzip
 import io
+import random
 import tarfile
 
 import pytest
@@ -106,3 +107,48 @@ def test_compressed_tars_decompress(tmp_path_factory, seed, times):
     done = compress(io.BytesIO(data), path, threads=2)
     assert gzip.decompress(path.read_bytes()) == data
     assert done.diff_id == digest_of(data)
+
+
+class Pieces:
+    """Keeps compressed pieces."""
+
+    def __init__(self):
+        self.kept, self.found = {}, 0
+
+    def recall(self, key):
+        self.found += key in self.kept
+        return self.kept.get(key)
+
+    def remember(self, key, piece):
+        self.kept[key] = piece
+
+
+def package(path):
+    return path.removeprefix("app/lib/").partition("/")[0]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_what_is_kept_changes_no_byte_and_another_package_leaves_the_others(tmp_path, compression):
+    chance = random.Random(1)
+    files = {
+        f"app/lib/{name}/{number}.py": Entry(bytes(chance.choices(b"abcd \n", k=40_000 * number)))
+        for name in ("one", "two", "three", "four")
+        for number in range(1, 9)
+    }
+
+    def written(files, threads, known):
+        out = tmp_path / "layer"
+        return write_layer(files, EPOCH, out, threads, compression, package, known)
+
+    plain = written(files, 2, None)
+    pieces = Pieces()
+    assert written(files, 1, pieces) == plain
+    made = len(pieces.kept)
+    assert pieces.found == 0
+    assert written(files, 3, pieces) == plain
+    assert pieces.found == made == len(pieces.kept)
+    other = {**files, "app/lib/three/1.py": Entry(b"another\n")}
+    changed = written(other, 2, pieces)
+    assert changed != plain
+    assert len(pieces.kept) - made <= 2, "of the package that changed alone"
+    assert changed == written(other, 1, None)

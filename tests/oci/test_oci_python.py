@@ -1,11 +1,17 @@
 import dataclasses
+import io
+import tarfile
 
+import msgspec
 import pytest
+from hostile import odd_tar
 from images import GLIBC, SLIM, image_of
 
 from mlpack.errors import InputError
 from mlpack.oci.cache import Cache
+from mlpack.oci.layers import compress
 from mlpack.oci.python import Interpreter, find_python
+from mlpack.oci.values import RootFs
 
 DEBIAN = {
     "./": None,
@@ -141,6 +147,43 @@ def test_a_layer_that_is_not_its_diff_id(tmp_path):
         find_python(
             dataclasses.replace(image, layers=(swapped,)), "3.11", Cache(tmp_path / "c"), "base"
         )
+
+
+@pytest.mark.parametrize("name", ["../usr/bin/python3.11", "usr/../../x", "/../x"])
+def test_a_layer_with_a_name_that_leads_outside(find, name):
+    with pytest.raises(InputError, match="leads outside"):
+        find(SLIM, {name: b""})
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "fits"),
+    [
+        (tarfile.LNKTYPE, "../../etc/shadow", False),
+        (tarfile.LNKTYPE, "usr/local/bin/python3.11", True),
+        (tarfile.CHRTYPE, "", True),  # many base images have devices: none of them is opened
+        (tarfile.FIFOTYPE, "", True),
+    ],
+)
+def test_odd_members_of_a_layer(tmp_path, kind, target, fits):
+    tar = odd_tar({}, "usr/bin/odd", kind, target)
+    blob = tmp_path / "odd"
+    done = compress(io.BytesIO(tar), blob)
+    image = image_of(tmp_path, SLIM)
+    layer = dataclasses.replace(image.layers[0], diff_id=done.diff_id, open=lambda: blob.open("rb"))
+    rootfs = RootFs(type="layers", diff_ids=(*image.config.rootfs.diff_ids, done.diff_id))
+    config = msgspec.structs.replace(image.config, rootfs=rootfs)
+    odd = dataclasses.replace(image, config=config, layers=(*image.layers, layer))
+    if fits:
+        assert find_python(odd, "3.11", Cache(tmp_path / "c"), "base").minor == "3.11"
+        return
+    with pytest.raises(InputError, match="leads outside"):
+        find_python(odd, "3.11", Cache(tmp_path / "c"), "base")
+
+
+def test_a_layer_that_unpacks_to_more_than_any(tmp_path):
+    image = image_of(tmp_path, {**SLIM, "zeros": bytes(4 << 20)})
+    with pytest.raises(InputError, match="unpacks to more than"):
+        find_python(image, "3.11", Cache(tmp_path / "c"), "base", largest=1 << 20)
 
 
 @pytest.mark.parametrize("damage", [lambda d: d[:-30], lambda d: b"no tar at all", lambda d: d[:5]])

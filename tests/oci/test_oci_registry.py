@@ -1,5 +1,7 @@
 import ssl
 import subprocess
+import threading
+from dataclasses import replace
 
 import pytest
 from images import SLIM, image_of
@@ -13,11 +15,17 @@ from mlpack.oci.registry import Registry, connect
 from mlpack.oci.values import (
     DOCKER_MANIFEST,
     INDEX,
+    LAYER_GZIP,
     Descriptor,
+    ImageConfig,
     Index,
+    Layer,
     Platform,
+    RootFs,
     digest_of,
     encode,
+    make_image,
+    make_multi_image,
 )
 
 ALICE = Credential("alice", "secret")
@@ -168,6 +176,21 @@ def test_it_waits_as_long_as_it_is_asked_to_within_reason():
         assert waits == [7.0, 30.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (307, {"Location": "http://[x/"}),
+        (200, {"Content-Encoding": "gzip"}),
+        (429, {"Retry-After": "\u00b2"}),
+    ],
+)
+def test_an_answer_that_is_none_is_told_and_ends_nothing(status, headers):
+    with serve() as registry:
+        registry.failures = [Failure("GET", "manifests", status, headers) for _ in range(10)]
+        with pytest.raises(OutsideError, match=registry.host):
+            connect(parse(f"{registry.host}/x:1"), None, sleep=lambda _: None).resolve("1")
+
+
 def test_it_gives_up_in_the_end():
     with serve() as registry:
         registry.failures = [Failure("GET", "manifests", 503) for _ in range(10)]
@@ -183,6 +206,53 @@ def test_an_upload_that_fails_starts_again(image):
         assert all(
             (("team/churn", item.descriptor.digest) in registry.blobs) for item in image.layers
         )
+
+
+def image_with(folder, *sizes):
+    """An image of layers of so many bytes, which are no tars."""
+
+    def layer(size):
+        path = folder / f"blob{size}"
+        path.write_bytes(bytes([size % 251]) * size)
+        digest = digest_of(path.read_bytes())
+        descriptor = Descriptor(media_type=LAYER_GZIP, digest=digest, size=size)
+        return Layer(descriptor, digest, lambda: path.open("rb"))
+
+    layers = tuple(map(layer, sizes))
+    rootfs = RootFs(type="layers", diff_ids=tuple(each.diff_id for each in layers))
+    return make_image(ImageConfig(architecture="amd64", os="linux", rootfs=rootfs), layers, {})
+
+
+def test_layers_are_sent_at_the_same_time_after_one_login(tmp_path):
+    """The smallest goes first, alone; then each waits in the registry until all have come."""
+    image = image_with(tmp_path, 3_000, 1_000, 4_000, 2_000, 5_000)
+    told = []
+
+    def on_layer(layer, what):
+        told.append((layer.descriptor.size, what))
+        registry.together = None if len(told) == 5 else barrier
+
+    barrier = threading.Barrier(4, timeout=10)
+    with serve(auth="token") as registry:
+        pushed = at(registry, ALICE).push(image, ("1.0",), on_layer)
+        assert pushed.sent == tuple(layer.descriptor for layer in image.layers)
+        assert told[0] == (1_000, "sent")
+        assert sorted(told) == [(1_000 * n, "sent") for n in range(1, 6)]
+        assert len(registry.scopes) == 1
+
+
+def test_a_layer_that_is_refused_ends_the_push_and_the_next_one_sends_the_rest(tmp_path):
+    image = image_with(tmp_path, *range(1_000, 1_008))
+    refused = image.layers[5].descriptor
+    with serve() as registry:
+        registry.failures = [Failure("PUT", refused.digest, 418)]
+        with pytest.raises(OutsideError, match="HTTP 418 when a layer was sent"):
+            at(registry).push(image, ("1.0",))
+        assert not registry.manifests
+        before = {digest for _, digest in registry.blobs}
+        again = at(registry).push(image, ("1.0",))
+        assert refused in again.sent
+        assert {each.digest for each in again.there} == before != set()
 
 
 def test_blobs_that_are_there_are_not_sent(image):
@@ -271,6 +341,25 @@ def test_an_index_gives_the_platforms_image_and_its_own_digest(image, cache):
         with pytest.raises(InputError, match="not there for linux/s390x") as refused:
             at(registry).pull(reference(registry), "linux/s390x", cache)
         assert "linux/amd64, linux/arm64" in str(refused.value.hint)
+
+
+def test_all_platforms_of_an_image_are_pushed_and_pulled(image, cache, tmp_path):
+    arm = image_of(tmp_path, {"arm": b""}, architecture="arm64")
+    both = make_multi_image([image, arm], {"title": "churn"})
+    with serve() as registry:
+        pushed = at(registry).push(both, ("1.0",))
+        assert pushed.digest == both.digest
+        assert len(pushed.sent) == len(image.layers) + len(arm.layers)
+        assert at(registry).resolve("1.0") == both.digest
+        found = at(registry).pull_whole(reference(registry), cache)
+        assert found == replace(both, images=found.images)
+        assert [each.digest for each in found.images] == [each.digest for each in both.images]
+        assert content(found.images[1].layers[0]) == content(arm.layers[0])
+        _, one = at(registry).pull(reference(registry), "linux/arm64", cache)
+        assert one.digest == arm.digest
+        at(registry).push(image, ("2.0",))
+        alone = at(registry).pull_whole(reference(registry, tag="2.0"), cache)
+        assert (alone.digest, alone.images) == (image.digest, (alone,))
 
 
 def test_an_image_that_is_not_there(cache):

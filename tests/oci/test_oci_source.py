@@ -4,14 +4,15 @@ import pytest
 from images import SLIM, image_of
 from scripted_registry import serve
 
+from mlpack.container import base_image
 from mlpack.errors import InputError, OutsideError
-from mlpack.lock import BaseImage
+from mlpack.lock import BaseImage, PlatformBase
 from mlpack.oci.archive import write_archive
 from mlpack.oci.cache import Cache, default_root
 from mlpack.oci.layout import write_layout
 from mlpack.oci.registry import connect
-from mlpack.oci.source import open_base
-from mlpack.packagers.image import base_image
+from mlpack.oci.source import open_base, open_bases
+from mlpack.oci.values import INDEX, make_multi_image
 
 
 class Engine:
@@ -150,3 +151,83 @@ def test_the_cache_keeps_nothing_that_is_wrong(tmp_path):
     with pytest.raises(ConnectionError):
         cache.add(digest, broken(), "a mirror")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+BOTH = ("linux/amd64", "linux/arm64")
+
+
+@pytest.fixture
+def both(tmp_path):
+    images = [
+        image_of(tmp_path, {**SLIM, "arch": name.encode()}, architecture=name)
+        for name in ("amd64", "arm64")
+    ]
+    return make_multi_image(images, {})
+
+
+@pytest.fixture
+def open_all(tmp_path):
+    def opened(reference, locked=None, platforms=BOTH):
+        return open_bases(
+            reference, platforms, Cache(tmp_path / "cache"), root=tmp_path, locked=locked,
+            puller=lambda found: connect(found, None, sleep=lambda _: None),
+        )  # fmt: skip
+
+    return opened
+
+
+@pytest.mark.parametrize("reference", ["oci:both", "archive:both.tar"])
+def test_of_a_base_that_is_an_index_each_platform_has_its_own(both, open_all, tmp_path, reference):
+    write_layout(both, tmp_path / "both", "1.0")
+    write_archive(both, tmp_path / "both.tar", "base", "1.0")
+    bases = open_all(reference)
+    assert [base.image.digest for base in bases.values()] == [each.digest for each in both.images]
+    known = {platform: PlatformBase(base.digest, base.layers) for platform, base in bases.items()}
+    locked = BaseImage(reference, platforms=known)
+    assert open_all(reference, locked.on).keys() == bases.keys()
+    other = BaseImage(reference, platforms={**known, BOTH[1]: known[BOTH[0]]})
+    with pytest.raises(InputError, match="not the one that was locked"):
+        open_all(reference, other.on)
+
+
+def test_a_base_that_is_not_there_for_a_platform_is_refused_with_the_choices(
+    image, both, open_all, tmp_path
+):
+    write_layout(image, tmp_path / "one", "1.0")
+    write_layout(both, tmp_path / "both", "1.0")
+    for reference, platforms, told, there in (
+        ("oci:one", BOTH, "for linux/amd64, not for linux/arm64", ""),
+        ("oci:both", ("linux/amd64", "linux/s390x"), "not there for linux/s390x", "linux/arm64"),
+    ):
+        with pytest.raises(InputError, match=told) as refused:
+            open_all(reference, platforms=platforms)
+        assert "mlpack build --platform linux/amd64" in str(refused.value.hint)
+        assert there in str(refused.value.hint)
+    with pytest.raises(InputError) as refused:
+        open_all("oci:one", platforms=BOTH[1:])
+    assert "fewer platforms" not in str(refused.value)
+
+
+def test_a_tag_that_moves_between_two_platforms_makes_no_mixture(both, open_all, tmp_path):
+    newer = make_multi_image(
+        [
+            image_of(tmp_path, {**SLIM, "newer": b"", "arch": name.encode()}, architecture=name)
+            for name in ("amd64", "arm64")
+        ],
+        {},
+    )
+    with serve() as registry:
+        for image in both.images:
+            registry.put_image("bases/python", image.digest, image)
+        for image in newer.images:
+            registry.put_image("bases/python", image.digest, image)
+        registry.put_manifest("bases/python", "3.11", both.document, INDEX)
+        reference = f"{registry.host}/bases/python:3.11"
+
+        def moving(platform):
+            if platform == BOTH[1]:
+                registry.put_manifest("bases/python", "3.11", newer.document, INDEX)
+
+        bases = open_all(reference, moving)
+    assert [base.digest for base in bases.values()] == [both.digest] * 2
+    assert [base.image.digest for base in bases.values()] == [each.digest for each in both.images]

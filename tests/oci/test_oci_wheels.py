@@ -144,6 +144,8 @@ OTHER = "THESE PACKAGES DO NOT MATCH THE HASHES\n    a==1.0 from https://x"
     [
         (NO_WHEEL, InputError, "a 1.0 has no wheel for linux/amd64, Python 3.11 and glibc 2.36"),
         (OTHER, OutsideError, "other bytes for a 1.0"),
+        ("because not enough bytes were received (1 kB/2 kB)", OutsideError, "was cut off"),
+        ("OSError: [Errno 28] No space left on device", OutsideError, "the disk is full"),
         (f"Retrying (Retry(total=4))\n{NO_WHEEL}", OutsideError, "does not answer"),
         ("python: No module named pip", OutsideError, "not in mlpack's environment"),
         ("ERROR: Something else", OutsideError, "Something else"),

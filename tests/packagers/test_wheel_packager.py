@@ -217,6 +217,10 @@ def test_two_models_live_in_one_environment(two, environment, installer):
         "houses": [6.0],
         "versions": ["1.2.0", "0.1.0rc1", "1.2.0"],
     }
+    # One goes, and takes nothing of the other with it.
+    tool(TOOLS / "uv", "pip", "uninstall", "--python", environment, "churn")
+    left = "from houses import Model; print(list(Model().predict([{'size': 2.0}])))"
+    assert tool(environment, "-c", left, env=libraries, cwd=environment.parent) == "[6.0]\n"
 
 
 def test_the_users_package_is_importable_without_the_model(tmp_path, environment):

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from mlpack.bundle import Bundle, UserPackage
 from mlpack.files import sha256
 from mlpack.packagers.zip import ZipPackager, zip_bytes
+from mlpack.provenance import Origin
 from mlpack.wheelfile import archive, wheel_bytes
 
 TOOLS = Path(sys.executable).parent
@@ -123,12 +124,28 @@ def test_what_is_in_it():
         "churn-1.2.0/churn-1.2.0-py3-none-any.whl",
         "churn-1.2.0/manifest.json",
         "churn-1.2.0/parity.json",
+        "churn-1.2.0/provenance.intoto.json",
         "churn-1.2.0/requirements.lock.txt",
         "churn-1.2.0/sbom.cdx.json",
+        "churn-1.2.0/sbom.spdx.json",
     }
     assert files["churn-1.2.0/churn-1.2.0-py3-none-any.whl"] == wheel_bytes(bundle)
     assert json.loads(files["churn-1.2.0/manifest.json"])["name"] == "churn"
     assert b"pip install -r churn-1.2.0/requirements.lock.txt" in files["churn-1.2.0/README.md"]
+
+
+def test_the_provenance_is_about_the_wheel_in_it():
+    bundle = onnx_bundle()
+    origin = Origin("https://git.example/churn", "c" * 40)
+    files = unpack(zip_bytes(bundle, origin=origin))
+    statement = json.loads(files["churn-1.2.0/provenance.intoto.json"])
+    wheel = "churn-1.2.0-py3-none-any.whl"
+    assert statement["subject"] == [
+        {"name": wheel, "digest": {"sha256": sha256(files[f"churn-1.2.0/{wheel}"])}}
+    ]
+    given = statement["predicate"]["buildDefinition"]["externalParameters"]
+    assert given["artifact"] == "wheel"
+    assert given["source"]["digest"] == {"gitCommit": "c" * 40}
 
 
 def test_building_twice_gives_identical_bytes():
