@@ -1,73 +1,76 @@
 """What an artifact is made of, as a CycloneDX 1.5 document (https://cyclonedx.org/docs/1.5/json/).
 
-It has no time and no random number in it: its serial number follows from the bundle's digest.
+It has no time and no random number in it: its serial number follows from its content.
 """
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-import msgspec
-from packaging.utils import canonicalize_name
-
-from mlpack import needs
-from mlpack.bundle import Bundle
-from mlpack.lock import Pin
+from mlpack.materials import Foundation, Materials, Package, dumps, identity
 
 SBOM_FILE = "sbom.cdx.json"
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "bundle.mlpack")
+MEDIA_TYPE = "application/vnd.cyclonedx+json"
 
 
-def cyclonedx(bundle: Bundle) -> bytes:
-    """The document for a bundle: the model itself, and every package of its production lock.
-
-    Raises:
-        InputError: the bundle's lock is damaged.
-    """
-    manifest = bundle.manifest
-    name = canonicalize_name(manifest.name)
-    reference = f"pkg:pypi/{name}@{manifest.version}"
+def cyclonedx(made: Materials) -> bytes:
+    """The document: the model itself, every package of its production lock, an image's base."""
     component: dict[str, Any] = {
         "type": "application",
-        "bom-ref": reference,
-        "name": name,
-        "version": manifest.version,
-        "purl": reference,
-        "hashes": [{"alg": "SHA-256", "content": bundle.digest}],
+        "bom-ref": made.purl,
+        "name": made.name,
+        "version": made.version,
+        "purl": made.purl,
+        "hashes": [{"alg": "SHA-256", "content": made.bundle}],
     }
-    if bundle.license:
-        component["licenses"] = [{"expression": bundle.license}]
-    pins = sorted(set(needs.read_pins(bundle.lock)), key=lambda pin: (pin.name, pin.version))
-    components = [_component(pin) for pin in pins]
+    if made.license:
+        component["licenses"] = [{"expression": made.license}]
+    components = [_package(package) for package in made.packages]
+    components += map(_base, made.bases)
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, bundle.digest)}",
+        "serialNumber": "",
         "version": 1,
         "metadata": {"component": component},
         "components": components,
         "dependencies": [
-            {"ref": reference, "dependsOn": [entry["bom-ref"] for entry in components]}
+            {"ref": made.purl, "dependsOn": [entry["bom-ref"] for entry in components]}
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    document["serialNumber"] = f"urn:uuid:{identity(document)}"
+    return dumps(document)
 
 
-def _component(pin: Pin) -> dict[str, Any]:
-    # https://github.com/package-url/purl-spec: a version's + and ! are percent-encoded
-    version = pin.version.replace("!", "%21").replace("+", "%2B")
-    purl = f"pkg:pypi/{pin.name}@{version}"
-    return {
+def _package(package: Package) -> dict[str, Any]:
+    pin = package.pin
+    component: dict[str, Any] = {
         "type": "library",
-        "bom-ref": purl if not pin.marker else f"{purl}#{pin.marker}",
+        "bom-ref": package.purl if not pin.marker else f"{package.purl}#{pin.marker}",
         "name": pin.name,
         "version": pin.version,
-        "purl": purl,
+        "purl": package.purl,
         # One digest per file of the package: an installation uses one of them.
         "hashes": [
             {"alg": "SHA-256", "content": digest.removeprefix("sha256:")} for digest in pin.hashes
         ],
     }
+    if package.remarks:
+        component["properties"] = [
+            {"name": "mlpack:left-out", "value": each} for each in package.remarks
+        ]
+    return component
+
+
+def _base(base: Foundation) -> dict[str, Any]:
+    component: dict[str, Any] = {
+        "type": "container",
+        "bom-ref": base.purl or base.digest,
+        "name": base.name,
+        "hashes": [{"alg": "SHA-256", "content": base.digest.removeprefix("sha256:")}],
+    }
+    if base.purl:
+        component["purl"] = base.purl
+    return component
