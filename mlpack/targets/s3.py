@@ -21,10 +21,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from packaging.utils import canonicalize_name
 
 from mlpack import files
-from mlpack.config import did_you_mean
+from mlpack.config import refuse_unknown
 from mlpack.errors import InputError, OutsideError
 from mlpack.ports import Action, Built, Deployment, Reporter
 from mlpack.records import BUILD_FILE, encode_build
+from mlpack.sizes import megabytes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -156,14 +157,14 @@ class S3Target:
             found = there if wanted is manifest else self._head(wanted.key)
             what = f"s3://{self._bucket}/{wanted.key}"
             if found is None:
-                action = Action("upload", what, _size(wanted.size))
+                action = Action("upload", what, megabytes(wanted.size))
                 steps.append(_Step(wanted, action))
             elif found[0] == wanted.sha256:
                 steps.append(_Step(wanted, Action("keep", what, "is there already", needed=False)))
             elif there is not None:
                 raise self._refusal(built, wanted.key)
             else:
-                detail = f"{_size(wanted.size)}, over what an unfinished upload left"
+                detail = f"{megabytes(wanted.size)}, over what an unfinished upload left"
                 steps.append(_Step(wanted, Action("replace", what, detail), etag=found[1]))
         return steps
 
@@ -197,7 +198,7 @@ class S3Target:
                         self._put(built, step, conditional=False)
                     else:
                         raise
-            stage.result(_size(wanted.size))
+            stage.result(megabytes(wanted.size))
 
     def _put(self, built: Built, step: _Step, *, conditional: bool) -> None:
         wanted = step.object
@@ -276,10 +277,6 @@ def _refused(error: ClientError, where: str) -> OutsideError:
     return OutsideError(f"the bucket said no: {said} ({code})", where=where)
 
 
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
-
-
 def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
     """The target that ``[deploy]`` describes.
 
@@ -292,13 +289,7 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
         InputError: a key is missing, unknown or wrong.
         OutsideError: the profile that `env` names is not there.
     """
-    for key in config:
-        if key not in _KEYS:
-            known = ", ".join(_KEYS)
-            raise InputError(
-                f"[deploy] has no key {key!r} for target s3",
-                hint=did_you_mean(key, _KEYS) or f"There are: {known}",
-            )
+    refuse_unknown(config, _KEYS, "s3")
     bucket = _text(config, "bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
     if bucket is None:
         raise InputError("[deploy] has no bucket", hint='[deploy]\nbucket = "NAME"')

@@ -1,24 +1,29 @@
 import hashlib
+import json
 
 import pytest
 from bundling import Remembering
 from images import SLIM, image_of
-from scripted_registry import serve
+from scripted_registry import Failure, serve
 
-from mlpack.bundle import Artifact
+from mlpack.bundle import Artifact, Document
 from mlpack.errors import InputError, OutsideError
 from mlpack.oci.archive import write_archive
-from mlpack.oci.values import make_image
+from mlpack.oci.values import INDEX, make_image, make_multi_image
 from mlpack.ports import Built
 from mlpack.targets.registry import RegistryTarget, make
 
 
 @pytest.fixture
 def build(tmp_path):
-    def built(version="1.2.0", content=b"model", base=None):
+    def built(version="1.2.0", content=b"model", base=None, several=False, told=()):
         folder = tmp_path / f"{version}-{content.decode()}"
         folder.mkdir(exist_ok=True)
         made = image_of(folder, SLIM, {"app/lib/model": content})
+        if several:
+            other = {**SLIM, "arm": b""}
+            arm = image_of(folder, other, {"app/lib/model": content}, architecture="arm64")
+            made = make_multi_image([made, arm], {})
         if base:
             annotations = {"org.opencontainers.image.base.name": base}
             made = make_image(made.config, made.layers, annotations)
@@ -26,11 +31,17 @@ def build(tmp_path):
         written = write_archive(made, file, "churn", version)
         artifact = Artifact(
             kind="image", file=file.name, sha256=written.sha256, size=written.size,
-            digest=made.digest, image=f"churn:{version}", config=made.config_digest,
+            digest=made.digest, image=f"churn:{version}",
+            documents=tuple(document(folder, name) for name in told),
         )  # fmt: skip
         return Built("churn", version, "onnx", "l", "b", {"image": artifact}, folder)
 
     return built
+
+
+def document(folder, name):
+    (folder / name).write_text(name)
+    return Document(file=name, media_type=f"text/{name}", sha256="", size=len(name))
 
 
 @pytest.fixture
@@ -188,3 +199,76 @@ def test_tls_is_left_out_only_when_it_is_asked_for_or_on_this_machine():
     assert scheme(repository="r.example/x") == "https"
     assert scheme(repository="r.example/x", insecure=True) == "http"
     assert scheme(repository="localhost:5000/x") == "http"
+
+
+def test_an_image_for_two_platforms_is_pushed_with_its_index_last(build, target, registry):
+    built = build(several=True)
+    actions = target(registry, channel="production").plan(built)
+    # Two bases, and the model's layer once.
+    assert [action.verb for action in actions] == ["push", "push", "push", "tag", "tag"]
+    deployment = target(registry, channel="production").apply(built, Remembering())
+    assert deployment.digest == digest(built) == tagged(registry, "1.2.0")
+    assert tagged(registry, "production") == digest(built)
+    assert registry.manifests["team/churn", "1.2.0"][1] == INDEX
+    puts = [item.path.rpartition("/")[2] for item in registry.seen("PUT", "/manifests/")]
+    assert puts[2:] == ["1.2.0", "production"]
+    assert all(name.startswith("sha256:") for name in puts[:2])
+    registry.requests.clear()
+    again = target(registry, channel="production")
+    assert not any(action.needed for action in again.plan(built))
+    again.apply(built, Remembering())
+    assert not [item for item in registry.requests if item.method in ("PUT", "POST")]
+
+
+def test_an_index_does_not_replace_an_image_of_the_same_version(build, target, registry):
+    target(registry).apply(build(), Remembering())
+    with pytest.raises(InputError, match="is there with other content"):
+        target(registry).apply(build(several=True), Remembering())
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_what_is_told_of_the_image_is_attached_once(build, target, registry, api):
+    registry.api = api
+    built = build(told=("bill", "statement"))
+    plan = target(registry).plan(built)
+    assert [action.verb for action in plan] == ["push", "push", "tag", "attach", "attach"]
+    assert target(registry).apply(built, Remembering()).digest == digest(built)
+    subjects = [
+        json.loads(data)["subject"]["digest"]
+        for (_, name), (data, _) in registry.manifests.items()
+        if name.startswith("sha256:") and b"subject" in data
+    ]
+    assert subjects == [digest(built)] * 2
+    registry.requests.clear()
+    assert not any(action.needed for action in target(registry).plan(built))
+    target(registry).apply(built, Remembering())
+    assert not [item for item in registry.requests if item.method in ("PUT", "POST")]
+
+
+def test_what_was_broken_off_is_attached_the_next_time(build, target, registry):
+    built = build(told=("bill", "statement"))
+    bill = hashlib.sha256(b"bill").hexdigest()
+    target(registry).apply(build(told=("bill",)), Remembering())
+    assert ("team/churn", f"sha256:{bill}") in registry.blobs
+    plan = target(registry).plan(built)
+    assert [(action.verb, action.needed) for action in plan[-2:]] == [
+        ("keep", False),
+        ("attach", True),
+    ]
+
+
+def test_nothing_is_attached_where_the_configuration_says_so(build, target, registry):
+    built = build(told=("bill",))
+    target(registry, attach=False).apply(built, Remembering())
+    assert not any(b"subject" in data for data, _ in registry.manifests.values())
+    with pytest.raises(InputError, match="neither true nor false"):
+        target(registry, attach="no")
+
+
+def test_a_registry_that_takes_images_alone_is_told_apart(build, target, registry):
+    built = build(told=("bill",))
+    registry.failures.append(Failure("PUT", "/manifests/sha256:", status=405))
+    with pytest.raises(OutsideError, match="HTTP 405") as no:
+        target(registry).apply(built, Remembering())
+    assert "attach = false" in no.value.hint
+    assert tagged(registry, "1.2.0") == digest(built)

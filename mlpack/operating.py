@@ -1,0 +1,118 @@
+"""What is asked of a target where the model runs, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlpack.ports import Built, Deployment, Reporter, Target
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A release at a target.
+
+    Attributes:
+        release: its number.
+        version: the model's.
+        digest: of the artifact.
+        state: ``live``, ``canary``, ``kept``, ``failed`` or ``gone``.
+        share: how many of a hundred requests it answers.
+        replicas: how many there shall be.
+        running: how many run.
+        healthy: how many of them say that they are well.
+    """
+
+    release: int
+    version: str
+    digest: str
+    state: str
+    share: int = 0
+    replicas: int = 0
+    running: int = 0
+    healthy: int = 0
+
+
+@dataclass(frozen=True)
+class Status:
+    """What runs at a target.
+
+    Attributes:
+        target: the target's kind.
+        service: what it is called there.
+        reference: where it answers.
+        releases: the live one first; none where nothing is deployed.
+        awake: whether what stands before them runs.
+    """
+
+    target: str
+    service: str
+    reference: str
+    releases: tuple[Standing, ...] = ()
+    awake: bool = True
+
+    @property
+    def well(self) -> bool:
+        """Whether something answers, and everything runs that should."""
+        answering = [each for each in self.releases if each.share]
+        return (
+            self.awake
+            and bool(answering)
+            and all(each.running == each.replicas for each in answering)
+        )
+
+
+@dataclass(frozen=True)
+class Happened:
+    """Something that was done at a target.
+
+    Attributes:
+        at: in seconds since 1970.
+        verb: ``deploy``, ``canary``, ``promote``, ``rollback`` or ``failed``.
+        release, version, digest: of what.
+        state: what became of it since.
+        by: who did it.
+        why: what is not plain from the rest.
+    """
+
+    at: int
+    verb: str
+    release: int
+    version: str
+    digest: str
+    state: str
+    by: str = ""
+    why: str = ""
+
+
+class Running(Target, Protocol):
+    """A target at which the model runs, with all verbs."""
+
+    def canary(self, built: Built, share: int, reporter: Reporter) -> Deployment:
+        """Deploy beside what runs, for `share` of a hundred requests."""
+        ...
+
+    def promote(self, reporter: Reporter) -> Status:
+        """Give the canary all requests."""
+        ...
+
+    def rollback(self, to: int | None, reporter: Reporter) -> Status:
+        """Go back to a release, by default the one before; or end the canary."""
+        ...
+
+    def status(self) -> Status:
+        """What runs."""
+        ...
+
+    def history(self) -> Sequence[Happened]:
+        """What was done, the oldest first."""
+        ...
+
+    def logs(self, lines: int, *, follow: bool) -> Iterator[str]:
+        """The last lines of what answers, and those that come."""
+        ...
+
+    def remove(self, reporter: Reporter) -> None:
+        """Remove everything; nothing answers any more."""
+        ...
