@@ -1,5 +1,5 @@
 """The command line: the composition root, and the only place that prints."""
 
-from mlpack.cli.app import main
+from mlpack.cli.entry import main
 
 __all__ = ["main"]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mlpack import __version__
-from mlpack.errors import MlpackError
+from mlpack.cli import production, trust
+from mlpack.cli.config import app as config
+from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.cli.verify import verify
 from mlpack.plugins import load
-
-INTERRUPTED = 130
-BUG = 70
 
 app = typer.Typer(
     name="mlpack",
@@ -27,17 +24,10 @@ app = typer.Typer(
     add_completion=True,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Folder = Annotated[
-    Path,
-    typer.Option("--project", "-C", help="The project's folder.", show_default="this folder"),
-]
-HERE = Path()
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        _console().result(f"mlpack {__version__}")
+        open_console().result(f"mlpack {__version__}")
         raise typer.Exit
 
 
@@ -48,14 +38,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def _console() -> Any:  # noqa: ANN401 - a Console; the class loads only here
-    return load("mlpack.cli.console:stdio")()
-
-
-def _project(folder: Path) -> Any:  # noqa: ANN401 - a Project; the class loads only here
-    return load("mlpack.inspection:read")(folder)
 
 
 @app.command()
@@ -70,7 +52,7 @@ def new(
 
     Example: mlpack new churn --template regression
     """
-    console = _console()
+    console = open_console()
     created = load("mlpack.usecases.new:new")(name, Path(name), template, console)
     if json:
         console.json({"root": str(created.root), "name": created.name, "files": created.files})
@@ -84,7 +66,7 @@ def inspect(folder: Folder = HERE, json: Json = False) -> None:
 
     Example: mlpack inspect --json
     """
-    console = _console()
+    console = open_console()
     inspection = load("mlpack.usecases.inspect:inspect")(folder)
     if json:
         console.json(inspection.to_json())
@@ -102,9 +84,9 @@ def train(
 
     Example: mlpack train --env test
     """
-    console = _console()
+    console = open_console()
     trained = load("mlpack.usecases.train:train")(
-        _project(folder), environment=env, runner=load("mlpack.process:run"), reporter=console
+        open_project(folder), environment=env, runner=load("mlpack.process:run"), reporter=console
     )
     if json:
         load("mlpack.cli.show:as_json")(console, trained)
@@ -124,8 +106,8 @@ def version(
 
     Example: mlpack version patch
     """
-    console = _console()
-    project = _project(folder)
+    console = open_console()
+    project = open_project(folder)
     if to is None:
         versions = load("mlpack.usecases.version:show")(project)
     else:
@@ -156,7 +138,8 @@ def lock(
         str | None, typer.Option(help="uv or pip-tools; the project's setting by default.")
     ] = None,
     platform: Annotated[
-        list[str] | None, typer.Option(help="What production runs on, such as linux/amd64.")
+        list[str] | None,
+        typer.Option(help="What production runs on: linux/amd64, linux/arm64 or both."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -164,9 +147,9 @@ def lock(
 
     Example: mlpack lock --upgrade-package numpy
     """
-    console = _console()
+    console = open_console()
     result = load("mlpack.cli.locking:lock")(
-        _project(folder),
+        open_project(folder),
         console,
         check=check,
         upgrade=upgrade,
@@ -196,9 +179,9 @@ def install(
 
     Example: mlpack install
     """
-    console = _console()
+    console = open_console()
     result = load("mlpack.cli.locking:install")(
-        _project(folder), console, prod=prod, allow_system=system
+        open_project(folder), console, prod=prod, allow_system=system
     )
     if json:
         load("mlpack.cli.show:as_json")(console, result)
@@ -227,7 +210,7 @@ def export(
 
     Example: mlpack export -o model.onnx
     """
-    console, project = _console(), _project(folder)
+    console, project = open_console(), open_project(folder)
     tools = {"runner": load("mlpack.process:run"), "reporter": console}
     if explain:
         found = load("mlpack.usecases.explain:explain")(project, **tools)
@@ -264,17 +247,43 @@ def build(
     no_load: Annotated[
         bool, typer.Option("--no-load", help="Do not load the image into a Docker engine.")
     ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help='With builder = "docker": only print the Dockerfile.')
+    ] = False,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(help="What image and wheels are for: all that the lock is for by default."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Put all wheels into the zip: it needs no network.")
+    ] = False,
+    glibc: Annotated[
+        str | None, typer.Option(help="With --offline: the C library that they need, 2.28.")
+    ] = None,
+    explain_size: Annotated[
+        bool, typer.Option("--explain-size", help="Show what the image is made of.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Build the wheel, the zip and the OCI image into dist/. Needs no Docker engine.
 
-    Example: mlpack build --base docker.io/library/python:3.11-slim
+    Example: mlpack build --platform linux/amd64,linux/arm64
     """
-    console = _console()
+    console = open_console()
+    if show:
+        text = load("mlpack.cli.building:dockerfile")(
+            open_project(folder), base, tuple(platform or ())
+        )
+        load("mlpack.cli.show:dockerfile")(console, text, json=json)
+        return
     arguments = {
         "base": base,
         "only": tuple(only or ()),
+        "platforms": tuple(platform or ()),
+        "offline": (offline, glibc),
         "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
+        "revision": os.environ.get("MLPACK_REVISION"),
+        "load": not no_load,
     }
 
     def key() -> str:
@@ -291,12 +300,17 @@ def build(
             only=tuple(only or ()),
             locked=locked,
             load_image=not no_load,
+            platforms=tuple(platform or ()),
+            offline=offline,
+            glibc=glibc,
             key=key,
         )
     if json:
         load("mlpack.cli.show:build_json")(console, outcome)
         return
-    load("mlpack.cli.show:built")(console, outcome)
+    load("mlpack.cli.show:built")(console, outcome, loaded=not no_load)
+    if explain_size:
+        load("mlpack.cli.show:sizes")(console, outcome)
 
 
 @app.command(context_settings={"ignore_unknown_options": False})
@@ -309,9 +323,11 @@ def serve(
 
     Example: mlpack serve --port 9000
     """
-    console = _console()
+    console = open_console()
     arguments = ("serve", "--host", host, "--port", str(port))
-    raise typer.Exit(load("mlpack.cli.building:run_artifact")(_project(folder), console, arguments))
+    raise typer.Exit(
+        load("mlpack.cli.building:run_artifact")(open_project(folder), console, arguments)
+    )
 
 
 @app.command()
@@ -326,70 +342,35 @@ def predict(
 
     Example: mlpack predict in.csv -o out.csv
     """
-    console = _console()
-    raise typer.Exit(load("mlpack.cli.building:predict")(_project(folder), console, source, output))
+    console = open_console()
+    raise typer.Exit(
+        load("mlpack.cli.building:predict")(open_project(folder), console, source, output)
+    )
 
 
 @app.command()
-def deploy(
-    environment: Annotated[str, typer.Argument(help="Such as production.")],
-    folder: Folder = HERE,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Say what would happen and change nothing.")
-    ] = False,
+def cache(
+    clean: Annotated[bool, typer.Option("--clean", help="Remove what is in it.")] = False,
+    older_than: Annotated[
+        int, typer.Option(min=0, metavar="DAYS", help="Only what is older than so many days.")
+    ] = 0,
     json: Json = False,
 ) -> None:
-    """Deploy what was built to the environment's target, as its configuration says.
+    """Show the cache of layers, wheels and base images, or clean it.
 
-    Example: mlpack deploy production --plan
+    Nothing in it is lost for good: what a build needs again is fetched or made again.
+
+    Example: mlpack cache --clean --older-than 30
     """
-    console = _console()
-    outcome = load("mlpack.cli.deploying:deploy")(
-        _project(folder), console, environment=environment, plan=plan
-    )
+    console = open_console()
+    outcome = load("mlpack.cli.caching:cache")(console, clean=clean, older_than=older_than)
     if json:
-        load("mlpack.cli.show:deployed_json")(console, outcome)
+        load("mlpack.cli.show:as_json")(console, outcome)
         return
-    load("mlpack.cli.show:deployed")(console, outcome)
+    load("mlpack.cli.show:cache")(console, outcome)
 
 
-def main() -> int:
-    """Run the command line; the exit code (see `mlpack.errors`)."""
-    _tidy_when_told_to_end()
-    try:
-        code = app(standalone_mode=False)
-    except MlpackError as error:
-        _console().error(error)
-        return error.code
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort: no traceback for a user
-        if hasattr(error, "exit_code") and hasattr(error, "show"):
-            error.show()  # typer's own: the command line is wrong
-            return int(error.exit_code)
-        return _bug(error)
-    if code == INTERRUPTED:  # typer makes this exit code of an interruption
-        _console().warn("interrupted: nothing was left half-written; run the same command again")
-    return code if isinstance(code, int) else 0
-
-
-def _tidy_when_told_to_end() -> None:
-    """SIGTERM, and the end of the terminal, break off like Ctrl-C: with everything cleaned up."""
-
-    def interrupt(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, interrupt)
-
-
-def _bug(error: Exception) -> int:
-    console = _console()
-    if "MLPACK_DEBUG" in os.environ:
-        sys.stderr.write("".join(traceback.format_exception(error)))
-    console.warn(f"this is a bug in mlpack {__version__}: {type(error).__name__}: {error}")
-    console.say("  Run the command again with MLPACK_DEBUG=1 for the traceback, and report it.")
-    return BUG
+production.add(app)
+app.command()(verify)
+app.add_typer(config, name="config")
+trust.add(app)

@@ -10,6 +10,7 @@ from mlpack.cli import wiring
 from mlpack.cli.console import Console
 from mlpack.config import did_you_mean
 from mlpack.errors import InputError
+from mlpack.oci.offline import GLIBC, read_glibc
 from mlpack.plugins import load
 from mlpack.process import become, run
 from mlpack.project import Project
@@ -29,6 +30,9 @@ def build(
     only: tuple[str, ...],
     locked: bool,
     load_image: bool,
+    platforms: tuple[str, ...],
+    offline: bool,
+    glibc: str | None,
     key: Callable[[], str],
 ) -> Result:
     """See the command ``build``."""
@@ -37,13 +41,31 @@ def build(
             raise InputError(
                 f"there is no artifact {kind!r}; there are {', '.join(build_use_case.KINDS)}",
                 where="--only",
-                hint=did_you_mean(kind, build_use_case.KINDS),
+                hint=_one_each(kind) or did_you_mean(kind, build_use_case.KINDS),
             )
     kinds = tuple(kind for kind in build_use_case.KINDS if not only or kind in only)
+    if glibc is not None and not offline:
+        raise InputError(
+            "--glibc is about the wheels of a zip that needs no network",
+            where="--glibc",
+            hint=f"mlpack build --offline --glibc {glibc}",
+        )
+    if offline and "zip" not in kinds:
+        raise InputError(
+            "--offline is about the zip, and --only leaves it out",
+            where="--offline",
+            hint="mlpack build --only zip --offline",
+        )
     epoch = wiring.epoch()
     result = build_use_case.build(
         load("mlpack.inspection:read")(folder),
-        tools=wiring.Wiring(epoch=epoch, load_image=load_image),
+        tools=wiring.Wiring(
+            epoch=epoch,
+            load_image=load_image,
+            platforms=wiring.read_platforms(platforms),
+            revision=wiring.revision(),
+            glibc=read_glibc(glibc or GLIBC) if offline else None,
+        ),
         runner=run,
         reporter=console,
         kinds=kinds,
@@ -51,9 +73,23 @@ def build(
         locked=locked,
     )
     # The lock may have changed on the way, so the fingerprint is taken at the end.
-    artifacts = [artifact.file for artifact in result.built.artifacts.values()]
+    artifacts = [name for each in result.built.artifacts.values() for name in each.files]
     unchanged.remember(folder.resolve(), key(), [*artifacts, records.BUILD_FILE])
     return result
+
+
+def dockerfile(project: Project, base: str | None, platforms: tuple[str, ...]) -> str:
+    """See the option ``--show`` of ``build``. Builds nothing, and asks no engine."""
+    tools = wiring.Wiring(epoch=None, load_image=False, platforms=wiring.read_platforms(platforms))
+    return tools.dockerfile(project, base)
+
+
+def _one_each(kind: str) -> str | None:
+    """What to type for several kinds that were given in one word."""
+    kinds = [each.strip() for each in kind.split(",")]
+    if len(kinds) == 1 or not set(kinds) <= set(build_use_case.KINDS):
+        return None
+    return "Each for itself: " + " ".join(f"--only {each}" for each in kinds)
 
 
 def run_artifact(project: Project, console: Console, arguments: tuple[str, ...]) -> int:

@@ -55,6 +55,19 @@ class _Stage:
         return "  ".join(parts)
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A piece of work that ended well.
+
+    Attributes:
+        title: as it was announced.
+        seconds: how long it took.
+    """
+
+    title: str
+    seconds: float
+
+
 class Console:
     """A `mlpack.ports.Reporter` for a terminal, or for plain lines where there is none.
 
@@ -62,12 +75,16 @@ class Console:
         err: where progress goes.
         out: where results go.
         quiet: tell only warnings and errors.
+
+    Attributes:
+        timed: the pieces of work so far, in the order in which they ended.
     """
 
     def __init__(self, err: TextIO, out: TextIO, *, quiet: bool = False) -> None:
         self._err = err
         self._out = out
         self._quiet = quiet
+        self.timed: list[Timed] = []
         self._lock = threading.Lock()
         live = err.isatty() and os.environ.get("TERM") != "dumb"
         self._live = live
@@ -95,6 +112,7 @@ class Console:
         ended.set()
         watcher.join()
         seconds = time.monotonic() - start
+        self.timed.append(Timed(title, seconds))
         took = self.style(f"({seconds:.1f} s)", DIM)
         self._line(f"{self.style('+', GREEN)} {stage.line()}  {took}")
 

@@ -1,22 +1,63 @@
-"""Puts together what ``deploy`` needs."""
+"""Puts together what ``deploy`` needs, and what is asked of a target later."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 from mlpack import records
 from mlpack.cli import wiring
 from mlpack.cli.console import Console
-from mlpack.ports import Deployment
+from mlpack.operating import Happened, Status
+from mlpack.ports import Deployment, Target
 from mlpack.project import Project
 from mlpack.usecases import deploy as deploy_use_case
+from mlpack.usecases import operate
+
+
+def _target(project: Project, environment: str) -> Target:
+    return wiring.target(wiring.deploy_settings(project, environment))
 
 
 def deploy(
-    project: Project, console: Console, *, environment: str, plan: bool
+    project: Project, console: Console, *, environment: str, plan: bool, share: int = 0
 ) -> Deployment | deploy_use_case.Plan:
     """See the command ``deploy``."""
-    settings = wiring.deploy_settings(project, environment)
-    target = wiring.target(settings)
+    target = _target(project, environment)
     built = records.read_build(project.dist_dir)
+    if share:
+        operate.running(target, "canary")
     if plan:
         return deploy_use_case.plan(built, target)
+    if share:
+        return operate.canary(built, target, share, console)
     return deploy_use_case.deploy(built, target, environment, console)
+
+
+def status(project: Project, environment: str) -> Status:
+    """See the command ``status``."""
+    return operate.status(_target(project, environment))
+
+
+def history(project: Project, environment: str) -> Sequence[Happened]:
+    """See the command ``history``."""
+    return operate.history(_target(project, environment))
+
+
+def logs(project: Project, environment: str, lines: int, *, follow: bool) -> Iterator[str]:
+    """See the command ``logs``."""
+    return operate.logs(_target(project, environment), lines, follow=follow)
+
+
+def rollback(project: Project, console: Console, *, environment: str, to: int | None) -> Status:
+    """See the command ``rollback``."""
+    return operate.rollback(_target(project, environment), to, console)
+
+
+def promote(project: Project, console: Console, *, environment: str) -> Status:
+    """See the command ``promote``."""
+    return operate.promote(_target(project, environment), console)
+
+
+def remove(project: Project, console: Console, *, environment: str) -> None:
+    """See the command ``remove``."""
+    operate.remove(_target(project, environment), console)

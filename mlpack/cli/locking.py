@@ -29,6 +29,7 @@ def lock(
 ) -> lock_use_case.LockResult:
     """See the command ``lock``."""
     present = locks.read(project.lock_file)
+    platforms = wiring.read_platforms(platforms) or project.settings.platforms
     targets = platforms or (present.platforms if present else (wiring.linux_platform(),))
     if resolver is not None:
         project = replace(project, settings=replace(project.settings, resolver=resolver))

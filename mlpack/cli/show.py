@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mlpack.ports import Deployment
+from mlpack.sizes import MEGABYTE, megabytes
 
 if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one command only
     from mlpack.cli.console import Console
     from mlpack.export import Parity, Step
+    from mlpack.oci.account import Part
+    from mlpack.usecases.cache import Contents
     from mlpack.usecases.deploy import Plan
     from mlpack.usecases.explain import Explained
     from mlpack.usecases.export import Proved
@@ -22,7 +26,11 @@ if TYPE_CHECKING:  # a use case's module is heavy, and each is shown by one comm
     from mlpack.usecases.portable import Portable
     from mlpack.usecases.train import Trained
 
-MEGABYTE = 1e6
+SMALL = 100_000
+"""Bytes of a part of a package that are not worth a line."""
+
+MOST_CHANGES = 40
+"""So many changes of a lock are shown."""
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a use case
@@ -38,6 +46,11 @@ def as_json(console: Console, value: Any) -> None:  # noqa: ANN401
     console.json(plain(value))
 
 
+def each_json(console: Console, values: Sequence[Any]) -> None:
+    """Several values of a use case as JSON."""
+    console.json([plain(value) for value in values])
+
+
 def trained(console: Console, result: Trained) -> None:
     """The metrics of a training."""
     console.table([(name, f"{value:.4g}") for name, value in result.metrics.items()])
@@ -50,8 +63,10 @@ def locked(console: Console, result: LockResult) -> None:
         if result.dev:
             console.say("Nothing changed: the lock stands.")
         return
-    for change in result.changes[:40]:
+    for change in result.changes[:MOST_CHANGES]:
         console.note(f"{change.name} {change.before or '(new)'} → {change.after or '(gone)'}")
+    if (more := len(result.changes) - MOST_CHANGES) > 0:
+        console.note(f"and {more} more: they stand in requirements-dev.lock.txt")
     console.say(
         f"Locked {result.prod} packages for production, {result.dev} for development. "
         "Next: mlpack install"
@@ -163,10 +178,69 @@ def portable(console: Console, made: Portable) -> None:
     console.result(str(made.path))
 
 
-def built(console: Console, result: Result) -> None:
-    """The artifacts, and what to type next."""
+def sizes(console: Console, result: Result) -> None:
+    """What the image is made of, as a tree, the largest first."""
+    image = result.built.artifacts.get("image")
+    if image is None:
+        console.warn("there is no image in dist/: mlpack build --explain-size makes one")
+        return
+    if not image.platforms:
+        _sizes(console, image.parts, image.unpacked or 0, "over the base, unpacked")
+    for platform, each in image.platforms.items():
+        _sizes(console, each.parts, each.unpacked, f"{platform}, over the base, unpacked")
+
+
+def _sizes(console: Console, parts: Sequence[Part], unpacked: int, title: str) -> None:
+    total = sum(part.size for part in parts)
+    rows = [
+        ("dependencies", _megabytes(total), ""),
+        *(row for part in sorted(parts, key=_largest_first) for row in _part(part)),
+        ("the model and its package", _megabytes((unpacked or total) - total), ""),
+    ]
+    console.table(rows, (title, "MB", "left out, MB"))
+
+
+def dockerfile(console: Console, text: str, *, json: bool) -> None:
+    """A Dockerfile as it is, or in JSON."""
+    if json:
+        console.json({"dockerfile": text})
+    else:
+        console.result(text.removesuffix("\n"))
+
+
+def cache(console: Console, found: Contents) -> None:
+    """What the cache holds, kind by kind."""
+    if not found.kinds:
+        console.say(f"There is nothing in {found.root}.")
+        return
+    total = sum(kind.size for kind in found.kinds)
+    rows = [(kind.name, f"{kind.entries:,}", _megabytes(kind.size)) for kind in found.kinds]
+    console.table([*rows, ("all", "", _megabytes(total))], (str(found.root), "entries", "MB"))
+    if not found.removed:
+        console.say("To make room: mlpack cache --clean --older-than 30")
+
+
+def _largest_first(part: Part) -> tuple[int, str]:
+    return -part.size, part.name
+
+
+def _part(part: Part) -> list[tuple[str, ...]]:
+    gone = sum(cut.size for cut in part.cuts)
+    cuts = [cut for cut in part.cuts if cut.size >= SMALL]
+    rows = [(f"├ {part.name} {part.version}".rstrip(), _megabytes(part.size), _megabytes(gone))]
+    if part.bytecode >= SMALL:
+        rows.append(("│ ├ bytecode", _megabytes(part.bytecode), ""))
+    return [*rows, *((f"│ ├ not in it: {cut.what}", "", _megabytes(cut.size)) for cut in cuts)]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGABYTE:.2f}"
+
+
+def built(console: Console, result: Result, *, loaded: bool = True) -> None:
+    """The artifacts, and what to type next: an engine may have the image if it was loaded."""
     if result.proved is not None:
-        if result.proved.fresh:
+        if not result.unchanged:
             proof(console, result.proved)
         elif result.proved.record.reason:
             console.warn(_why(result.proved))
@@ -176,7 +250,7 @@ def built(console: Console, result: Result) -> None:
             (
                 artifact.kind,
                 f"{dist}/{artifact.file}",
-                f"{artifact.size / MEGABYTE:.1f} MB",
+                megabytes(artifact.size),
                 f"sha256:{artifact.sha256[:12]}",
             )
             for artifact in result.built.artifacts.values()
@@ -188,15 +262,17 @@ def built(console: Console, result: Result) -> None:
     image = result.built.artifacts.get("image")
     following = ["mlpack serve"]
     if image is not None and image.image:
-        following.append(f"docker run --rm -p 8080:8080 {image.image}")
+        start = f"docker run --rm -p 8080:8080 {image.image}"
+        following.append(start if loaded else f"docker load -i {dist}/{image.file} && {start}")
     elif wheel is not None:
         following.append(f"pip install {dist}/{wheel.file}")
     console.say(f"Next: {'   or: '.join(following)}")
 
 
 def build_json(console: Console, result: Result) -> None:
-    """What ``build.json`` says, and whether anything changed."""
-    console.json({**plain(result.built), "unchanged": result.unchanged})
+    """What ``build.json`` says, whether anything changed, and how long each stage took."""
+    stages = [{"title": each.title, "seconds": round(each.seconds, 3)} for each in console.timed]
+    console.json({**plain(result.built), "unchanged": result.unchanged, "stages": stages})
 
 
 def deployed(console: Console, outcome: Deployment | Plan) -> None:

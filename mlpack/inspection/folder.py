@@ -85,6 +85,8 @@ def read(root: Path) -> Project:
         reference=_file(root, "models/reference.parquet"),
         settings=settings,
         remarks=tuple(remarks),
+        license=next((one.license for one in sources if one.license), None),
+        source=next((one.source_url for one in sources if one.source_url), None),
     )
 
 

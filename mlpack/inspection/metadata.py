@@ -30,6 +30,8 @@ class Metadata:
         dependencies: requirements as written; None where the file does not have the list.
         dev_dependencies: further ones for development.
         packages: import packages that the file names, such as ``src/churn``.
+        license: the SPDX expression of its licence, if it is one.
+        source_url: the URL of its repository.
         unresolved: what the file says elsewhere, computed, so that it cannot be read: ``version``.
     """
 
@@ -40,6 +42,8 @@ class Metadata:
     dependencies: tuple[str, ...] | None = None
     dev_dependencies: tuple[str, ...] | None = None
     packages: tuple[str, ...] = ()
+    license: str | None = None
+    source_url: str | None = None
     unresolved: frozenset[str] = field(default_factory=frozenset)
 
 

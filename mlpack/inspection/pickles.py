@@ -22,6 +22,7 @@ from typing import Any
 
 from mlpack.inspection import machine
 from mlpack.inspection.streams import Stream, UnreadableError, opened
+from mlpack.untrusted import DAMAGE
 
 _SKOPS_SCHEMA = "schema.json"
 _LARGEST_SCHEMA = 256 << 20
@@ -133,7 +134,7 @@ def _read_skops(path: Path) -> Contents:
             schema = json.loads(archive.read(_SKOPS_SCHEMA))
     except KeyError:
         return Contents("skops", complete=False, problem="it is a zip without a schema.json")
-    except (zipfile.BadZipFile, ValueError, RecursionError, OSError) as error:
+    except (*DAMAGE, ValueError, RuntimeError, OSError) as error:  # encrypted, too deep a nest
         return Contents("skops", complete=False, problem=f"it is not a skops file: {error}")
     # An explicit stack: a schema may be nested deeper than calls can be.
     todo: list[Any] = [schema]

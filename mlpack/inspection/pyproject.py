@@ -13,7 +13,7 @@ from typing import Any
 
 from mlpack.config import did_you_mean, parse_toml
 from mlpack.errors import InputError
-from mlpack.inspection import metadata, requirements, settings, versions
+from mlpack.inspection import metadata, published, requirements, settings, versions
 from mlpack.inspection.metadata import Metadata, at, line_of
 from mlpack.project import Settings
 
@@ -83,6 +83,8 @@ def _project(root: Path, project: Table, tool: Table, text: str) -> dict[str, An
     elif "dependencies" in dynamic:
         dependencies = _dynamic_dependencies(root, tool)
     return {
+        "license": published.license_of(project.get("license")),
+        "source_url": published.source_of(_table(project, "urls")),
         "name": name,
         "version": version,
         "requires_python": python,

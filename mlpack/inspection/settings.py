@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from mlpack import files
 from mlpack.config import did_you_mean
 from mlpack.errors import InputError
-from mlpack.inspection.metadata import at, line_of
-from mlpack.project import ImageSettings, Settings
-
-SOURCE = "pyproject.toml"
-
-# An image's name as registries, layouts and engines have it: no blank, quote or line end, which
-# is what lets it stand in a Dockerfile.
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+~-]*")
-_PATH_IMAGE = re.compile(r"(?:oci|archive):[A-Za-z0-9._/:@+~-]+")
-_LONGEST_IMAGE = 512
-
-_Check = Callable[[str], str | None]
-
-
-def _one_of(*values: str) -> _Check:
-    def check(value: str) -> str | None:
-        if value in values:
-            return None
-        guess = did_you_mean(value, values)
-        return f"is one of {', '.join(values)}" + (f". {guess}" if guess else "")
-
-    return check
+from mlpack.inspection import image_settings
+from mlpack.inspection.checks import SOURCE, Check, one_of, place, strings
+from mlpack.oci.machine import PLATFORMS
+from mlpack.project import Settings
 
 
 def _package(value: str) -> str | None:
@@ -49,21 +29,13 @@ def _column(value: str) -> str | None:
     return None if value else "is the name of a column"
 
 
-def _base(value: str) -> str | None:
-    known = _IMAGE.fullmatch(value) or _PATH_IMAGE.fullmatch(value)
-    if known and len(value) <= _LONGEST_IMAGE:
-        return None
-    return "is an image such as docker.io/library/python:3.11-slim, oci:PATH or docker:NAME"
-
-
-_KEYS: Mapping[str, _Check] = {
+_KEYS: Mapping[str, Check] = {
     "package": _package,
     "target": _column,
-    "resolver": _one_of("uv", "pip-tools"),
-    "format": _one_of("auto", "onnx", "hybrid", "python"),
+    "resolver": one_of("uv", "pip-tools"),
+    "format": one_of("auto", "onnx", "hybrid", "python"),
     "model": _model,
 }
-_IMAGE_KEYS: Mapping[str, _Check] = {"base": _base, "builder": _one_of("mlpack", "docker")}
 
 
 def read(table: object, text: str) -> Settings:
@@ -80,37 +52,36 @@ def read(table: object, text: str) -> Settings:
         return Settings()
     if not isinstance(table, Mapping):
         raise InputError("[tool.mlpack] is not a table", where=SOURCE)
-    image = table.get("image", {})
-    if not isinstance(image, Mapping):
-        raise InputError(
-            "image is a table in [tool.mlpack]",
-            where=at(SOURCE, line_of(text, "image", "tool.mlpack")),
-            hint='[tool.mlpack.image]\nbase = "docker.io/library/python:3.11-slim"',
-        )
-    plain = {key: value for key, value in table.items() if key != "image"}
-    checked = _checked(plain, _KEYS, "tool.mlpack", text, further=("image",))
-    built_on = _checked(image, _IMAGE_KEYS, "tool.mlpack.image", text)
-    return Settings(**checked, image=ImageSettings(**built_on))
+    further = ("image", "platforms", "serving")
+    plain = {key: value for key, value in table.items() if key not in further}
+    checked = strings(plain, _KEYS, "tool.mlpack", text, further=further)
+    return Settings(
+        **checked,
+        serving=_serving(table.get("serving", []), text),
+        platforms=_platforms(table.get("platforms", []), text),
+        image=image_settings.read(table.get("image", {}), text),
+    )
 
 
-def _checked(
-    given: Mapping[str, Any],
-    keys: Mapping[str, _Check],
-    table: str,
-    text: str,
-    further: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    for key, value in given.items():
-        where = at(SOURCE, line_of(text, key, table))
-        if key not in keys:
-            known = (*keys, *further)
-            raise InputError(
-                f'[{table}] has no key "{key}"; there are {", ".join(known)}',
-                where=where,
-                hint=did_you_mean(key, known),
-            )
-        if not isinstance(value, str):
-            raise InputError(f"{key} in [{table}] is a string, not {value!r}", where=where)
-        if (reason := keys[key](value)) is not None:
-            raise InputError(f'{key} in [{table}], "{value}", {reason}', where=where)
-    return dict(given)
+def _serving(given: object, text: str) -> tuple[str, ...]:
+    """What production installs besides; whether each can be locked is seen when it is."""
+    if isinstance(given, list) and all(isinstance(each, str) for each in given):
+        return tuple(given)
+    raise InputError(
+        "serving in [tool.mlpack] is a list of requirements",
+        where=place(text, "serving", "tool.mlpack"),
+        hint='Write it like: serving = ["grpcio>=1.66"]',
+    )
+
+
+def _platforms(given: object, text: str) -> tuple[str, ...]:
+    if isinstance(given, list) and all(isinstance(each, str) for each in given):
+        unknown = [each for each in given if each not in PLATFORMS]
+        if not unknown:
+            return tuple(sorted(set(given)))
+        hint = did_you_mean(unknown[0], PLATFORMS) or f"There are: {', '.join(PLATFORMS)}."
+        what = f"platforms in [tool.mlpack] has {unknown[0]!r}, which is none"
+    else:
+        hint = 'Write it like: platforms = ["linux/amd64", "linux/arm64"]'
+        what = "platforms in [tool.mlpack] is a list of platforms"
+    raise InputError(what, where=place(text, "platforms", "tool.mlpack"), hint=hint)

@@ -6,6 +6,7 @@ from mlpack import schema_file
 from mlpack.errors import InputError
 from mlpack.project import Project
 from mlpack.runtime import contract
+from mlpack.runtime.schema import Schema
 
 
 def recorded_signature(project: Project) -> contract.Signature | None:
@@ -24,12 +25,12 @@ def recorded_signature(project: Project) -> contract.Signature | None:
         raise InputError(str(error), where=where, hint="Run: mlpack train") from error
 
 
-def demanded(project: Project, signature: contract.Signature | None) -> contract.Schema:
+def demanded(project: Project, signature: contract.Signature | None) -> Schema:
     """What the author demands, compared with `signature` where there is one.
 
     Raises:
         InputError: it is damaged, or contradicts itself or the signature.
     """
     if project.schema is None:
-        return contract.Schema()
+        return Schema()
     return schema_file.read(project.schema, signature, project.schema.name)

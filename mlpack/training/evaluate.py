@@ -14,6 +14,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import train_test_split
 
 from mlpack.errors import InputError
+from mlpack.runtime.asked import for_each
 from mlpack.training.observe import CLUSTERS, OUTLIERS, estimator_kind
 
 HELD_OUT = 0.2
@@ -37,8 +38,8 @@ class Split:
 def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> Split:
     """Four fifths to learn from, one fifth held out, chosen by `seed`.
 
-    A class with a single row cannot be in both: then the split is not stratified. Without a target
-    (None) there is none on either side.
+    A class with a single row cannot be in both: then the split is not stratified; of several
+    targets all that a row has are its class. Without a target (None) there is none on either side.
 
     Raises:
         InputError: there are not even two rows.
@@ -51,7 +52,7 @@ def split(columns: pd.DataFrame, target: Any, *, stratify: bool, seed: int) -> S
     if target is None:
         train, test = train_test_split(columns, test_size=HELD_OUT, random_state=seed)
         return Split(train, None, test, None, stratified=False)
-    counts = pd.Series(np.asarray(target).reshape(len(columns), -1)[:, 0]).value_counts()
+    counts = pd.DataFrame(np.asarray(target).reshape(len(columns), -1)).value_counts()
     held_out = int(np.ceil(len(columns) * HELD_OUT))
     possible = (
         stratify and counts.min() > 1 and min(held_out, len(columns) - held_out) >= len(counts)
@@ -97,6 +98,10 @@ def _measured(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, fl
             "rmse": float(metrics.root_mean_squared_error(target, predicted)),
             "r2": float(metrics.r2_score(target, predicted)),
         }
+    wanted = np.asarray(target)
+    if for_each(pipeline.classes_, 1) or (wanted.ndim > 1 and wanted.shape[1] > 1):
+        rows = len(wanted)
+        return _of_several(wanted.reshape(rows, -1), np.asarray(predicted).reshape(rows, -1))
     found = {
         "accuracy": float(metrics.accuracy_score(target, predicted)),
         "balanced_accuracy": float(metrics.balanced_accuracy_score(target, predicted)),
@@ -110,6 +115,16 @@ def _measured(pipeline: Any, columns: pd.DataFrame, target: Any) -> dict[str, fl
             positive = np.asarray(target) == labels[1]
             found["roc_auc"] = float(metrics.roc_auc_score(positive, shares[:, 1]))
     return found
+
+
+def _of_several(wanted: Any, predicted: Any) -> dict[str, float]:
+    """How often all labels of a row are right, and the usual metrics, each a mean of the labels."""
+    pairs = [(wanted[:, i].tolist(), predicted[:, i].tolist()) for i in range(wanted.shape[1])]
+    return {
+        "accuracy": float(np.mean((wanted == predicted).all(axis=1))),
+        "accuracy_each": float(np.mean([metrics.accuracy_score(*pair) for pair in pairs])),
+        "f1_macro": float(np.mean([metrics.f1_score(*pair, average="macro") for pair in pairs])),
+    }
 
 
 def _shares(pipeline: Any, predicted: Any) -> dict[str, float]:

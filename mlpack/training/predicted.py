@@ -23,7 +23,7 @@ def distribution(outcomes: Outcomes, signature: Signature) -> Distribution | Non
     if rows < FEWEST:
         return None
     if outcomes.labels is not None:
-        counts = np.bincount(outcomes.labels[answered], minlength=len(signature.labels))
+        counts = np.bincount(outcomes.labels[answered].reshape(-1), minlength=len(signature.labels))
         return Distribution(shares=_shares(counts), rows=rows)
     if outcomes.numbers is None or outcomes.numbers.shape[1] != 1:
         return None

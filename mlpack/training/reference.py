@@ -24,6 +24,11 @@ def number_column(index: int) -> str:
     return f"{PREFIX}number:{index}"
 
 
+def _each(name: str, count: int) -> list[str]:
+    """The names of the columns of several outputs; of one it is `name` itself."""
+    return [name] if count == 1 else [f"{name}:{index}" for index in range(count)]
+
+
 def write_reference(
     path: Path,
     columns: pd.DataFrame,
@@ -34,10 +39,14 @@ def write_reference(
     """Write rows, predictions and the target, if there is one, whole or not at all."""
     table = columns.reset_index(drop=True).copy()
     if target is not None:
-        table[TARGET] = np.asarray(target).reshape(len(table), -1)[:, 0]
+        wanted = np.asarray(target).reshape(len(table), -1)
+        for name, values in zip(_each(TARGET, wanted.shape[1]), wanted.T, strict=True):
+            table[name] = values
     table[REFUSED] = outcomes.refused
     if outcomes.labels is not None:
-        table[LABEL] = [signature.labels[index] for index in outcomes.labels]
+        places = outcomes.labels.reshape(len(table), -1).T.tolist()
+        for name, group in zip(_each(LABEL, len(places)), places, strict=True):
+            table[name] = [signature.labels[place] for place in group]
     if outcomes.numbers is not None:
         for index in range(outcomes.numbers.shape[1]):
             table[number_column(index)] = outcomes.numbers[:, index]

@@ -35,8 +35,14 @@ def importable(project: Project) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(project: Project, what: str) -> Iterator[None]:
-    """An exception of the user's own code becomes an error that names the file and the line."""
+def told(project: Project, what: str, hint: str | None = None) -> Iterator[None]:
+    """An exception of the user's own code becomes an error that names the file and the line.
+
+    Args:
+        project: whose code it is.
+        what: what it does.
+        hint: what may be the cause.
+    """
     try:
         yield
     except MlpackError:
@@ -44,10 +50,11 @@ def told(project: Project, what: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         note = project.cache_dir / TRACEBACK
         write(note, "".join(traceback.format_exception(error)))
+        kept = f"The whole traceback is in {note.relative_to(project.root).as_posix()}."
         raise InputError(
             f"{what} raised {type(error).__name__}: {error}",
             where=_place(error, project.root),
-            hint=f"The whole traceback is in {note.relative_to(project.root).as_posix()}.",
+            hint="\n".join(filter(None, (hint, kept))),
         ) from error
 
 
@@ -70,13 +77,16 @@ def load_data(
 ) -> tuple[pd.DataFrame, pd.Series[Any] | pd.DataFrame | None, str | None]:
     """What the project's ``data.load(config)`` gives: columns, target, and the target's name.
 
-    It returns a DataFrame whose target column the configuration names (``target = "..."``), or a
-    pair of columns and target. Unless there must be one (`targeted`), the target may be None.
+    It returns a DataFrame whose target column the configuration names (``target = "..."``, or a
+    list of several), or a pair of columns and target. Unless there must be one (`targeted`), the
+    target may be None.
     """
     loaded = _call(project, project.data_module, "data", "load", config)
     if isinstance(loaded, tuple) and len(loaded) == 2:
         columns, target = loaded
-        return _frame(columns, project), target, getattr(target, "name", None)
+        several = target.columns if isinstance(target, pd.DataFrame) else ()
+        name = ", ".join(map(str, several)) or getattr(target, "name", None)
+        return _frame(columns, project), target, name
     frame = _frame(loaded, project)
     name = config.get("target", project.settings.target)
     if name is None and not targeted:
@@ -87,13 +97,39 @@ def load_data(
             where="config/default.toml",
             hint=f'Add a line such as: target = "{frame.columns[-1]}"',
         )
-    if name not in frame.columns:
+    names = _targets(name, frame)
+    target = frame[names] if len(names) > 1 else frame[names[0]]
+    return frame.drop(columns=names), target, ", ".join(names)
+
+
+def _targets(given: object, frame: pd.DataFrame) -> list[str]:
+    """The columns that the configuration names as the target."""
+    where = "config/default.toml"
+    some = given if isinstance(given, list) else [given]
+    names = [name for name in some if isinstance(name, str)]
+    if not names or len(names) < len(some):
         raise InputError(
-            f"there is no column {name!r} to predict; data.load gives {', '.join(frame.columns)}",
-            where="config/default.toml",
-            hint='Correct the line: target = "..."',
+            f"the target is the name of a column, or a list of several, not {given!r}",
+            where=where,
+            hint=f'Write it like: target = "{frame.columns[-1]}"',
         )
-    return frame.drop(columns=[name]), frame[name], str(name)
+    for name in names:
+        if name not in frame.columns:
+            raise InputError(
+                f"there is no column {name!r} to predict; data.load gives "
+                f"{', '.join(frame.columns)}",
+                where=where,
+                hint='Correct the line: target = "..."',
+            )
+    if len(set(names)) < len(names):
+        raise InputError("the target names a column twice", where=where, hint="Take one away.")
+    if len(names) == len(frame.columns):
+        raise InputError(
+            "every column is a target, and none is left to learn from",
+            where=where,
+            hint="Let data.load give more columns.",
+        )
+    return names
 
 
 def _frame(loaded: Any, project: Project) -> pd.DataFrame:

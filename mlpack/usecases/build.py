@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from mlpack import lock as locks
 from mlpack import records, requirements_file
 from mlpack.bundle import Artifact, Bundle
-from mlpack.errors import CheckFailedError, InputError
-from mlpack.files import move, scratch, staged
+from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.files import move, one_at_a_time, scratch, staged, sweep
 from mlpack.lock import Lock, Pin
 from mlpack.ports import Built, Packager, Reporter
 from mlpack.process import Runner
@@ -73,9 +74,13 @@ def build(
     made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter, locked=locked)
     bundle, lock = made.bundle, made.lock
     pins = requirements_file.loads(bundle.lock, project.prod_lock.name)
-    packagers, with_base = tools.packagers(project, lock, pins, kinds, base)
+    try:
+        packagers, with_base = tools.packagers(project, lock, pins, kinds, base)
+    except OutsideError as error:
+        raise replace(error, hint=_without_base(error.hint, kinds)) from error
     if with_base != lock and locked:
-        if lock.base is not None:
+        taken = with_base.base
+        if lock.base is not None and taken is not None and taken.reference != lock.base.reference:
             raise CheckFailedError(
                 f"the lock has the base image {lock.base.reference}, and another one was taken",
                 where="mlpack.lock",
@@ -86,6 +91,13 @@ def build(
     if with_base != lock and not locked:
         locks.write(project.lock_file, with_base)
     return Result(built, made.proved, unchanged=False)
+
+
+def _without_base(hint: str | None, kinds: Sequence[str]) -> str | None:
+    """A hint, and how to build what needs no base image."""
+    others = [f"--only {kind}" for kind in kinds if kind != "image"]
+    without = f"All but the image: mlpack build {' '.join(others)}" if others else ""
+    return "\n".join(filter(None, (hint, without))) or None
 
 
 def _package(
@@ -111,10 +123,14 @@ def _package(
             dist=project.dist_dir,
         )
         with contextlib.ExitStack() as stack:
+            # Of two builds at once the files of one stay, all of them.
+            stack.enter_context(one_at_a_time(project.cache_dir / "dist.lock"))
+            if project.dist_dir.is_dir():
+                sweep(project.dist_dir, ".*.tmp")
             # What is entered first is put in its place last: build.json vouches for the others.
             record = stack.enter_context(staged(project.dist_dir / records.BUILD_FILE))
             record.write_bytes(records.encode_build(built, inputs))
             for artifact in artifacts.values():
-                stage = stack.enter_context(staged(project.dist_dir / artifact.file))
-                move(folder / artifact.file, stage)
+                for name in artifact.files:
+                    move(folder / name, stack.enter_context(staged(project.dist_dir / name)))
     return built

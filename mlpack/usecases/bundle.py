@@ -19,6 +19,7 @@ from mlpack.ports import Reporter
 from mlpack.process import Runner
 from mlpack.project import Project
 from mlpack.runtime import contract
+from mlpack.runtime.schema import Schema
 from mlpack.usecases.export import Proved, export
 
 
@@ -39,9 +40,7 @@ class BundleTools(Protocol):
         """The user's own package, built by its own backend."""
         ...
 
-    def openapi(
-        self, project: Project, signature: contract.Signature, schema: contract.Schema
-    ) -> bytes:
+    def openapi(self, project: Project, signature: contract.Signature, schema: Schema) -> bytes:
         """The API's document."""
         ...
 
@@ -79,7 +78,7 @@ def make_bundle(
         reporter.note(f"the production set follows the export: {before} → {now}")
         lock = tools.relock(project, form, imports, reporter)
     signature = contract.read(proved.folder, contract.SIGNATURE_FILE, contract.Signature)
-    schema = contract.read(proved.folder, contract.SCHEMA_FILE, contract.Schema)
+    schema = contract.read(proved.folder, contract.SCHEMA_FILE, Schema)
     text = read_text(project.prod_lock)
     if text is None:
         raise InputError("the production lock is missing", hint="Run: mlpack lock")
@@ -106,6 +105,7 @@ def make_bundle(
         else None,
         parts=proved.read(contract.PARTS_FILE) if proved.record.parts else None,
         imports=imports,
+        license=project.license,
     )
     return Made(bundle, proved, lock)
 

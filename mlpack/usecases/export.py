@@ -12,7 +12,7 @@ import msgspec
 
 from mlpack.errors import InputError
 from mlpack.export import Parity
-from mlpack.files import sha256_file, staged
+from mlpack.files import one_at_a_time, read_text, sha256_file, staged
 from mlpack.inspection.models import AS_ONNX
 from mlpack.ports import Reporter
 from mlpack.process import Runner
@@ -22,6 +22,9 @@ from mlpack.training.described import demanded, recorded_signature
 from mlpack.usecases.unchanged import installed, installed_versions, own_digest
 from mlpack.usecases.work import ConversionEndedError, work
 from mlpack.workers.wire import Answer
+
+_SUMS = "sums.json"
+"""The digests of a kept export's files: what is proved is what is shipped, later too."""
 
 KINDS: Mapping[contract.Form, str] = {
     "onnx": "a graph",
@@ -123,6 +126,20 @@ def code_digests(package: Path) -> Mapping[str, str]:
 def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
     """The proved export: the kept one where nothing that it depends on has changed."""
     folder = project.cache_dir / "export" / export_key(project)
+    if _stands(folder):  # asked without the lock: a project may lie where nothing can be written
+        proved = _read(folder, (), fresh=False)
+    else:
+        with one_at_a_time(
+            project.cache_dir / "export.lock",
+            lambda: reporter.note("another command exports this project: waiting for it"),
+        ):
+            proved = _exported(project, folder, runner, reporter)
+    for note in proved.record.notes:
+        reporter.note(note)
+    return proved
+
+
+def _exported(project: Project, folder: Path, runner: Runner, reporter: Reporter) -> Proved:
     worst: tuple[dict[str, Any], ...] = ()
     fresh = not _stands(folder)
     if fresh:
@@ -140,22 +157,36 @@ def export(project: Project, *, runner: Runner, reporter: Reporter) -> Proved:
                     answer = attempt()
                 except ConversionEndedError as error:
                     answer = attempt(given_up=str(error))
+                (out / _SUMS).write_bytes(msgspec.json.encode(_sums(out)))
             worst = tuple(answer["worst"])
             proved = _read(folder, worst, fresh=True)
             stage.result(_summary(proved))
     else:
         proved = _read(folder, worst, fresh=False)
-    for note in proved.record.notes:
-        reporter.note(note)
     return proved
 
 
 def _stands(folder: Path) -> bool:
-    """Whether there is an export, proved with the very packages that are installed now."""
-    if not (folder / "export.json").is_file():
+    """Whether there is an export, as it was proved, with the packages that are installed now."""
+    known = read_text(folder / _SUMS)
+    if known is None:
+        return False
+    try:
+        if msgspec.json.decode(known) != _sums(folder):
+            return False  # the disk has done something to it
+    except msgspec.DecodeError:
         return False
     imports = contract.read(folder, "export.json", ExportRecord).imports
     return installed(imports) == imports
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """The digest of each file of an export."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / _SUMS
+    }
 
 
 def _read(folder: Path, worst: tuple[dict[str, Any], ...], *, fresh: bool) -> Proved:

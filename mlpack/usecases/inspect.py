@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlpack import files
 from mlpack.config import ENVIRONMENTS
 from mlpack.errors import InputError
@@ -83,7 +85,7 @@ class Inspection:
             "sample": self._sample(),
             "environments": list(self.environments),
             "locks": dict(self.locks),
-            "settings": asdict(project.settings),
+            "settings": msgspec.json.decode(msgspec.json.encode(project.settings)),
             "remarks": [asdict(remark) for remark in self.remarks],
         }
 

@@ -122,7 +122,9 @@ def lock(
             )
         )
         stage.result(_packages(dev))
-    base = present.lock.base if present.lock else None
+    base = None
+    if present.lock and present.lock.base:
+        base = present.lock.base.for_platforms(present.lock.platforms, inputs.platforms)
     return _production(project, inputs, dev, present, base, resolver, reporter)
 
 
@@ -190,7 +192,7 @@ def check(
         project: whose lock to check.
         mlpack_requirements: what mlpack's own distribution requires.
         python: what it should be made for; None for what it is made for.
-        platforms: likewise.
+        platforms: likewise; those of the project's settings by default.
 
     Raises:
         CheckFailedError: it is not; the error names the reason.
@@ -202,12 +204,13 @@ def check(
         raise lock_files.stale(
             f"it was made by {current.resolver}, and pyproject.toml asks for {wanted}"
         )
+    asked_for = platforms or project.settings.platforms
     if python and current.python != python:
         raise lock_files.stale(
             f"it was made for Python {current.python}, and this is Python {python}"
         )
-    if platforms and set(current.platforms) != set(platforms):
-        made, asked = ", ".join(current.platforms), ", ".join(platforms)
+    if asked_for and set(current.platforms) != set(asked_for):
+        made, asked = ", ".join(current.platforms), ", ".join(asked_for)
         raise lock_files.stale(f"it was made for {made}, and {asked} is asked for")
     inputs = inputs_of(
         project,

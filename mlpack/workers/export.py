@@ -106,6 +106,12 @@ def _export(
             f"served as Python it answers otherwise than the original: {difference(parity)}",
             hint="Does predict depend on the other rows, on chance or on time? It must not.",
         )
+    real = parity.checks[0]
+    if real.rows and real.refused == real.rows:
+        raise ProofError(
+            f"the model refuses all of the {real.rows:,} rows that it was held out for",
+            hint="Does predict, or predict_proba, raise? Try it on rows of your own.",
+        )
     result = Result(
         form=exported.form,
         reason=exported.reason,

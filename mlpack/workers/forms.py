@@ -137,10 +137,12 @@ def as_python(project: Project, steps: tuple[Step, ...], reason: str) -> Exporte
 
 
 def engine(exported: Exported, signature: contract.Signature) -> Engine:
-    """What serves it: the very classes that ship."""
+    """What serves it: the very classes that ship, with the encoding as they will read it."""
     if exported.encoding is None:
         return PythonEngine(joblib.load(io.BytesIO(exported.model)), signature)
+    written = contract.encode(exported.encoding)
+    encoding = contract.decode(written, contract.Encoding, contract.ENCODING_FILE)
     if exported.form == "hybrid":
         parts = load_parts(exported.parts)
-        return HybridEngine(exported.model, exported.encoding, signature, parts)
-    return OnnxEngine(exported.model, exported.encoding, signature)
+        return HybridEngine(exported.model, encoding, signature, parts)
+    return OnnxEngine(exported.model, encoding, signature)

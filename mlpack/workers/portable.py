@@ -12,6 +12,7 @@ from mlpack import inspection
 from mlpack.errors import InputError, ProofError
 from mlpack.export import Exported
 from mlpack.exporters.portable import MISSING, compose
+from mlpack.exporters.portable_texts import FILL, inputs
 from mlpack.files import write
 from mlpack.ports import NotExportableError
 from mlpack.proof.portable import PortableEngine, PortableSession
@@ -41,7 +42,8 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
         read = subject.read(project)
         progress("proving the portable graph")
         exported = Exported(form="onnx", model=core, encoding=encoding, steps=())
-        session = PortableSession(signature, PortableEngine(model, MISSING, signature))
+        engine = PortableEngine(model, MISSING, signature, inputs(encoding.texts), FILL)
+        session = PortableSession(signature, engine)
         parity, _ = read.prove(session, exported)
     if not parity.equal:
         raise ProofError(

@@ -20,9 +20,10 @@ from mlpack.proof.rows import batches
 from mlpack.runtime import contract
 from mlpack.runtime.session import Session
 from mlpack.runtime.validate import check_columns
+from mlpack.training.columns import bare_columns, real_rows
 from mlpack.training.described import recorded_signature
 from mlpack.training.models import load_model
-from mlpack.training.observe import bare_columns, observe, real_rows
+from mlpack.training.observe import label_groups, observe
 from mlpack.training.predicted import distribution
 from mlpack.training.reference import read_reference
 
@@ -144,7 +145,10 @@ def _check_agrees(signature: contract.Signature, pipeline: Any, where: str) -> N
     if signature.task not in ("classification", "regression"):
         return
     classes = getattr(pipeline, "classes_", None)
-    labels = () if classes is None else tuple(getattr(classes, "tolist", lambda: classes)())
+    groups = []
+    if classes is not None and len(classes):  # CatBoost gives a regressor an empty list
+        groups = label_groups(pipeline, classes, max(1, len(signature.groups)))
+    labels = tuple(label for group in groups for label in group)
     if labels != signature.labels:
         raise InputError(
             f"the signature's labels are {list(signature.labels)}, the model's {list(labels)}",

@@ -21,8 +21,9 @@ from mlpack.files import sha256_file, staged, write
 from mlpack.project import Project
 from mlpack.proof.original import ask
 from mlpack.runtime import contract
+from mlpack.training.columns import real_rows
 from mlpack.training.evaluate import classifies, measure, needs_target, split
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.observe import observe
 from mlpack.training.predicted import distribution
 from mlpack.training.reference import write_reference
 from mlpack.training.usercode import build_pipeline, importable, load_data, told
@@ -47,7 +48,7 @@ def work(request: dict[str, Any], progress: Callable[[str], None]) -> wire.Answe
         columns, target, dropped = _without_missing_targets(columns, target)
     parts = split(columns, target, stratify=classifies(pipeline), seed=seed)
     progress(f"fitting on {len(parts.train):,} rows")
-    with importable(project), told(project, "fitting the pipeline"):
+    with importable(project), told(project, "fitting the pipeline", _mixed(parts.train_target)):
         pipeline.fit(parts.train, parts.train_target)
     progress(f"measuring on {len(parts.test):,} rows")
     with importable(project), told(project, "predicting with the pipeline"):
@@ -92,6 +93,16 @@ def _save(project: Project, pipeline: Any, path: Path) -> None:
             else pipeline_file.relative_to(project.root).as_posix(),
             hint="Replace a lambda or an inner function by a function at the top of a module.",
         ) from error
+
+
+def _mixed(target: Any) -> str | None:
+    """What several targets may be refused for."""
+    if not isinstance(target, pd.DataFrame):
+        return None
+    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in target.dtypes]
+    if all(numeric) or not any(numeric):
+        return None
+    return "scikit-learn learns several targets of one type only: make all of them strings."
 
 
 def _without_missing_targets(columns: pd.DataFrame, target: Any) -> tuple[pd.DataFrame, Any, int]:

@@ -22,13 +22,28 @@ from sklearn.preprocessing import FunctionTransformer
 
 import mlpack
 from mlpack.bundle import Artifact
-from mlpack.cli.app import app, main
+from mlpack.cli import wiring
+from mlpack.cli.app import app
+from mlpack.cli.entry import main
+from mlpack.errors import InputError
 from mlpack.files import sha256, write
+from mlpack.oci.cache import Cache
 from mlpack.ports import Built
 from mlpack.records import encode_build
 
 ROOT = Path(mlpack.__file__).parent.parent
-COMMANDS = sorted(typer.main.get_command(app).commands)
+
+
+def every(group, before=""):
+    """The names of all commands, with those of the group that they are in."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from every(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+COMMANDS = list(every(typer.main.get_command(app)))
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +69,7 @@ def test_the_version_is_a_result(mlpack_):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_says_what_it_does_with_an_example(mlpack_, command):
-    code, out, _ = mlpack_(command, "--help")
+    code, out, _ = mlpack_(*command.split(), "--help")
     assert code == 0
     assert f"Example: mlpack {command}" in " ".join(out.split())
     assert "--help" in out
@@ -265,7 +280,11 @@ def test_a_new_project_names_the_next_command(mlpack_, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("build", "--only", "whel"), "wheel"),
+        (("build", "--only", "whel"), 'Did you mean "wheel"?'),
+        (("build", "--only", "wheel,zip"), "--only wheel --only zip"),
+        (("build", "--offline", "--only", "wheel"), "mlpack build --only zip --offline"),
+        (("build", "--glibc", "2.36"), "mlpack build --offline --glibc 2.36"),
+        (("build", "--offline", "--glibc", "musl"), "no version of the GNU C library"),
         (("predict", "in.xlsx", "-o", "out.csv"), "in.xlsx is none of"),
         (("predict", "in.csv", "-o", "out.xlsx"), "out.xlsx is none of"),
         (("predict", "none.csv", "-o", "out.csv"), "none.csv"),
@@ -283,21 +302,39 @@ def test_wrong_arguments_are_3_and_say_what_is_right(mlpack_, tmp_path, argument
     assert said in err
 
 
+def test_the_cache_is_shown_and_cleaned(mlpack_, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLPACK_CACHE", str(tmp_path / "cache"))
+    code, _, err = mlpack_("cache")
+    assert (code, err.strip()) == (0, f"There is nothing in {tmp_path / 'cache'}.")
+    Cache(tmp_path / "cache").remember("layers", "key", "x" * 2_000_000)
+    code, _, err = mlpack_("cache")
+    assert (code, "2.00" in err, "--older-than 30" in err) == (0, True, True)
+    code, _, err = mlpack_("cache", "--older-than", "3")
+    assert (code, "mlpack cache --clean --older-than 3" in err) == (3, True)
+    code, out, _ = mlpack_("cache", "--clean", "--older-than", "3", "--json")
+    assert (code, json.loads(out)["removed"]) == (0, [])
+    code, out, _ = mlpack_("cache", "--clean", "--json")
+    assert code == 0
+    assert json.loads(out)["removed"] == [{"name": "layers", "entries": 1, "size": 2_000_067}]
+    assert json.loads(out)["kinds"] == []
+
+
 def test_a_target_that_is_not_there_is_named_with_the_ones_that_are(mlpack_, tmp_path):
     folder, _ = tiny.project(tmp_path)
     write(folder / "config" / "production.toml", '[deploy]\ntarget = "registri"\n')
     code, _, err = mlpack_("deploy", "production", "-C", folder)
     assert code == 3
-    assert "no target 'registri'; there are registry, s3" in err
+    assert "no target 'registri'; there are docker, index, registry, s3" in err
     assert "registry" in err.split("\n")[1]
 
 
-def test_an_epoch_that_is_no_number_is_refused(mlpack_, tmp_path, monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+@pytest.mark.parametrize("text", ["yesterday", "\N{SUPERSCRIPT TWO}", "99999999999999", "-1"])
+def test_an_epoch_that_is_no_number_is_refused(mlpack_, tmp_path, monkeypatch, text):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
     folder, _ = tiny.project(tmp_path)
     code, _, err = mlpack_("build", "-C", folder)
     assert code == 3
-    assert "SOURCE_DATE_EPOCH is 'yesterday'" in err
+    assert f"SOURCE_DATE_EPOCH is '{text}'" in err
 
 
 def test_installing_without_a_lock_is_a_check_that_fails(mlpack_, tmp_path):
@@ -324,3 +361,45 @@ def test_the_light_commands_load_nothing_heavy(tmp_path):
         )
         assert ended.stderr.rstrip().endswith("[]"), ended.stderr
     shutil.rmtree(folder)
+
+
+def test_a_project_of_mlpacks_own_builder_has_no_dockerfile_to_show(mlpack_, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "churn"\nversion = "1.0.0"\n')
+    code, out, err = mlpack_("build", "--show")
+    assert (code, out) == (3, "")
+    assert "mlpack's own builder has no Dockerfile" in err
+    assert 'builder = "docker"' in err
+
+
+def test_a_revision_is_a_commit(monkeypatch):
+    monkeypatch.delenv("MLPACK_REVISION", raising=False)
+    assert wiring.revision() is None
+    for good in ("c" * 40, "0" * 64):
+        monkeypatch.setenv("MLPACK_REVISION", good)
+        assert wiring.revision() == good
+    for wrong in ("main", "c" * 39, "C" * 40, "c" * 40 + "\n"):
+        monkeypatch.setenv("MLPACK_REVISION", wrong)
+        with pytest.raises(InputError, match="MLPACK_REVISION is no commit"):
+            wiring.revision()
+
+
+def test_a_password_in_the_file_itself_is_refused(mlpack_, tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    text = '[deploy]\ntarget = "index"\nurl = "https://pypi.example/"\npassword = "hunter2"\n'
+    write(folder / "config" / "production.toml", text)
+    code, _, err = mlpack_("deploy", "production", "-C", folder)
+    assert code == 3
+    assert 'password = "${env:PASSWORD}"' in err
+    assert "hunter2" not in err
+
+
+def test_the_configuration_is_shown_with_origins_and_what_is_missing(mlpack_, tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    write(folder / "config" / "production.toml", '[deploy]\npassword = "${env:NOT_SET_AT_ALL}"\n')
+    code, out, err = mlpack_("config", "show", "--env", "production", "-C", folder)
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("deploy.password"))
+    assert line.split()[1:] == ['"${env:NOT_SET_AT_ALL}"', "config/production.toml:2"]
+    assert "${env:NOT_SET_AT_ALL} leads to nothing here" in err
+    code, out, _ = mlpack_("config", "show", "--env", "production", "-C", folder, "--json")
+    assert {"key", "value", "origin", "missing"} == set(json.loads(out)[0])

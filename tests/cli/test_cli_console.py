@@ -6,16 +6,21 @@ import io
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 
+from mlpack.bundle import Artifact
 from mlpack.cli import show
 from mlpack.cli.console import PATIENCE, Console, stdio
 from mlpack.errors import InputError, MlpackError
 from mlpack.export import Check, Figures, Parity, Step
-from mlpack.ports import Action, Deployment
+from mlpack.oci.account import Cut, Part
+from mlpack.pin_sets import Change
+from mlpack.ports import Action, Built, Deployment
 from mlpack.usecases.deploy import Plan
 from mlpack.usecases.lock import LockResult
+from mlpack.usecases.outcome import Result
 from mlpack.usecases.train import Trained
 
 
@@ -49,6 +54,24 @@ def test_a_stage_is_one_line_when_it_ends(plain):
         stage.result("a graph")
     assert re.fullmatch(r"\+ Exporting  1,234/2,345  a graph  \(\d+\.\d s\)\n", err.getvalue())
     assert out.getvalue() == ""
+
+
+def test_how_long_the_stages_of_a_build_took_is_in_its_json(plain, tmp_path):
+    console, _, out = plain
+    with console.stage("Exporting and proving"):
+        time.sleep(0.05)
+    with console.stage("Packing the wheel"):
+        pass
+    with pytest.raises(InputError), console.stage("Packing the zip"):
+        raise InputError("no")
+    made = Built("x", "1.0.0", "onnx", "1" * 64, "2" * 64, {}, tmp_path)
+    show.build_json(console, Result(made, None, unchanged=False))
+    told = json.loads(out.getvalue())
+    assert (told["name"], told["unchanged"]) == ("x", False)
+    export, wheel = told["stages"]
+    assert (export["title"], wheel["title"]) == ("Exporting and proving", "Packing the wheel")
+    assert 0.05 <= export["seconds"] < 5
+    assert 0 <= wheel["seconds"] < 0.05
 
 
 def test_a_stage_that_fails_says_so_and_the_error_goes_on(plain):
@@ -224,6 +247,16 @@ def test_a_lock_that_stands_and_one_that_changed(plain):
     assert err.getvalue() == "Nothing changed: the lock stands.\n"
     show.locked(console, LockResult(None, 3, 5, (), resolved=True))
     assert "3 packages for production, 5 for development" in err.getvalue()
+    assert "more" not in err.getvalue()
+
+
+def test_of_many_changes_some_are_shown_and_the_others_counted(plain):
+    console, err, _ = plain
+    changes = tuple(Change(f"package-{number}", None, "1.0") for number in range(69))
+    show.locked(console, LockResult(None, 3, 69, changes, resolved=True))
+    told = err.getvalue()
+    assert told.count("(new)") == show.MOST_CHANGES
+    assert f"and {69 - show.MOST_CHANGES} more" in told
 
 
 ACTIONS = (Action("push", "x:1", "5 MB"), Action("tag", "x:1", "is there", needed=False))
@@ -276,3 +309,35 @@ def test_the_steps_of_an_older_report_have_no_figures(plain):
         ["graph", "a"],
         ["Python", "b", "it", "loops"],
     ]
+
+
+def test_the_size_of_an_image_is_a_tree_the_largest_first(plain):
+    console, err, _ = plain
+    cut = Cut(what="its tests", files=9, size=2_500_000)
+    small = Part(name="small", version="2", files=1, size=1_000_000)
+    large = Part(name="large", version="1", files=2, size=9e6, bytecode=150_000, cuts=(cut,))
+    image = Artifact(
+        kind="image",
+        file="x.oci.tar",
+        sha256="0",
+        size=1,
+        unpacked=12_000_000,
+        parts=(small, large),
+    )
+    built = Built("x", "1", "onnx", "", "", {"image": image}, Path("dist"))
+    show.sizes(console, Result(built, None, unchanged=True))
+    lines = [line.split() for line in err.getvalue().splitlines()[1:]]
+    assert lines[0] == ["dependencies", "10.00"]
+    assert lines[1] == ["├", "large", "1", "9.00", "2.50"]
+    assert lines[2] == ["│", "├", "bytecode", "0.15"]
+    assert lines[3][-3:] == ["its", "tests", "2.50"]
+    assert lines[4] == ["├", "small", "2", "1.00", "0.00"]
+    assert lines[5][-1] == "2.00"
+
+
+def test_without_an_image_there_is_no_size_to_explain(plain):
+    console, err, _ = plain
+    show.sizes(
+        console, Result(Built("x", "1", "onnx", "", "", {}, Path("dist")), None, unchanged=True)
+    )
+    assert "--explain-size makes one" in err.getvalue()

@@ -17,7 +17,18 @@ from mlpack.inspection.settings import read as read_settings
 from mlpack.project import ImageSettings, Settings
 
 _SAME_FOLDER = [HealthCheck.function_scoped_fixture]
-_KEYS = ["package", "target", "resolver", "format", "model", "image", "base", "builder", "other"]
+_KEYS = [
+    "package",
+    "target",
+    "resolver",
+    "format",
+    "model",
+    "image",
+    "base",
+    "builder",
+    "prune",
+    "other",
+]
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 
@@ -326,14 +337,35 @@ def test_broken_projects_are_refused_with_the_place(name, where, what, hint):
         ('[project]\nname = "x"\nrequires-python = "three"', 3, "not a version specifier", None),
         ('[project]\nname = "x"\ndependencies = ["a b"]', 3, '"a b" is not a requirement', None),
         ('[project]\nname = "x"\ndependencies = "a"', None, "is a list of strings", None),
-        ('[tool.mlpack]\nresolver = "pip-tool"', 2, "is one of uv, pip-tools", None),
+        (
+            '[tool.mlpack]\nresolver = "pip-tool"',
+            2,
+            'resolver in [tool.mlpack], "pip-tool", is none of uv, pip-tools',
+            None,
+        ),
+        ('[tool.mlpack]\nserving = "grpcio"', 2, "serving in [tool.mlpack] is a list", None),
+        ("[tool.mlpack]\nserving = [3]", 2, "serving in [tool.mlpack] is a list", None),
+        ('[tool.mlpack]\nplatforms = "linux/amd64"', 2, "is a list of platforms", None),
+        (
+            '[tool.mlpack]\nplatforms = ["linux/arm"]',
+            2,
+            "'linux/arm', which is none",
+            'Did you mean "linux/arm64"?',
+        ),
         ("[tool.mlpack]\nformat = 3", 2, "format in [tool.mlpack] is a string", None),
         ('[tool.mlpack]\nmodel = "../m.pkl"', 2, "a path inside the project", None),
         ('[tool.mlpack]\nimage = "x"', 2, "image is a table", None),
         ('[tool.mlpack]\npackage = "nowhere"', None, "neither in src/", None),
-        ('[tool.mlpack.image]\nbase = "a b"', 2, "is an image such as", None),
-        ('[tool.mlpack.image]\nbase = "x\\nRUN rm"', 2, "is an image such as", None),
-        ('[tool.mlpack.image]\nbuilder = "mlpak"', 2, "is one of mlpack, docker", None),
+        ('[tool.mlpack.image]\nbase = "a b"', 2, '"a b", is no image: write it like', None),
+        ('[tool.mlpack.image]\nbase = "x\\nRUN rm"', 2, "is no image: write it like", None),
+        ('[tool.mlpack.image]\nbuilder = "mlpak"', 2, "is none of mlpack, docker", None),
+        ('[tool.mlpack.image]\nprune = "no"', 2, "prune in [tool.mlpack.image] is true or", None),
+        (
+            "[tool.mlpack.image]\nprun = false",
+            2,
+            'no key "prun"',
+            'Did you mean "prune"?',
+        ),
         (
             '[tool.mlpack.image]\nbulider = "docker"',
             2,
@@ -470,4 +502,5 @@ def test_whatever_stands_in_the_settings_is_taken_or_refused(table):
         found = read_settings(table, "")
     assert found.resolver in ("uv", "pip-tools")
     assert found.image.builder in ("mlpack", "docker")
+    assert isinstance(found.image.prune, bool)
     assert "\n" not in (found.image.base or "")

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from hostile import UNREADABLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
@@ -220,3 +221,12 @@ def test_a_zip_that_is_no_skops_file(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other.json", "{}")
     assert "schema.json" in pickles.read(path).problem
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_skops_file_whose_description_cannot_be_read(tmp_path, what):
+    path = tmp_path / "model.skops"
+    path.write_bytes(UNREADABLE[what])
+    found = pickles.read(path)
+    assert not found.complete
+    assert "not a skops file" in found.problem

@@ -19,8 +19,9 @@ from sklearn.svm import LinearSVC
 
 from mlpack.errors import InputError
 from mlpack.proof.original import Outcomes, ask
+from mlpack.training.columns import real_rows
 from mlpack.training.evaluate import classifies, measure, split
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.observe import observe
 from mlpack.training.reference import read_reference, write_reference
 
 
@@ -130,6 +131,41 @@ def test_metrics_of_three_classes_and_without_probabilities():
     assert set(measure(machine, rows, [0] * 4 + [1] * 5)) == {
         *("accuracy", "balanced_accuracy", "f1_macro"),
     }
+
+
+class Says:
+    """A classifier of several targets that says what it is told to."""
+
+    _estimator_type = "classifier"
+
+    def __init__(self, answers):
+        self.answers = np.array(answers)
+        self.classes_ = [np.unique(column) for column in self.answers.T]
+
+    def predict(self, rows):
+        return self.answers[: len(rows)]
+
+
+def test_metrics_of_several_labels_are_those_of_the_textbook():
+    wanted = np.array([["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]])
+    found = measure(Says([["a", "x"], ["b", "y"], ["b", "x"], ["b", "x"]]), columns(4), wanted)
+    # Rows 0 and 2 are right as a whole; of each label three in four.
+    assert found["accuracy"] == 0.5
+    assert found["accuracy_each"] == 0.75
+    # Of the first label a has 2/3 and b 4/5, of the second x 4/5 and y 2/3.
+    assert found["f1_macro"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert set(found) == {"accuracy", "accuracy_each", "f1_macro"}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_of_several_targets_all_that_a_row_has_are_its_class(alone):
+    target = pd.DataFrame({"a": [0, 1] * 20, "b": [0, 0, 1, 1] * 10})
+    if alone:
+        target.loc[0, "b"] = 7  # no other row has 0 and 7
+    parts = split(columns(40), target, stratify=True, seed=1)
+    assert parts.stratified is not alone
+    if not alone:
+        assert parts.test_target.value_counts().tolist() == [2] * 4
 
 
 def test_a_metric_that_one_row_leaves_undefined_is_left_out(recwarn):

@@ -18,8 +18,9 @@ from sklearn.svm import OneClassSVM
 
 from mlpack.errors import InputError
 from mlpack.proof.original import ask
+from mlpack.training.columns import real_rows
 from mlpack.training.evaluate import measure, needs_target, split
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.observe import observe
 from mlpack.training.reference import read_reference, write_reference
 
 ROWS = pd.DataFrame(

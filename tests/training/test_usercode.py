@@ -31,6 +31,35 @@ def test_the_target_is_the_column_that_the_configuration_names(tmp_path):
     assert (name, target.name, len(target)) == ("left", "left", 40)
 
 
+def test_several_columns_may_be_the_target(tmp_path):
+    project, _ = read(tmp_path)
+    columns, target, name = load_data(project, {"target": ["left", "plan"]})
+    assert list(columns) == ["size"]
+    assert (name, list(target)) == ("left, plan", ["left", "plan"])
+    # A list of one is that one.
+    assert load_data(project, {"target": ["left"]})[1].name == "left"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ([], r"the name of a column, or a list of several, not \[\]"),
+        (["left", 3], "the name of a column, or a list of several"),
+        ({"a": 1}, "the name of a column, or a list of several"),
+        (3, "the name of a column, or a list of several, not 3"),
+        (["left", "right"], "no column 'right' to predict; data.load gives size, plan, left"),
+        (["left", "left"], "names a column twice"),
+        (["left", "plan", "size"], "none is left to learn from"),
+    ],
+)
+def test_what_is_no_target_is_said_with_what_is(tmp_path, target, said):
+    project, _ = read(tmp_path)
+    with pytest.raises(InputError, match=said) as caught:
+        load_data(project, {"target": target})
+    assert caught.value.where == "config/default.toml"
+    assert caught.value.hint
+
+
 def test_the_target_may_be_named_in_pyproject_too(tmp_path):
     project, _ = read(tmp_path, settings='target = "plan"')
     assert load_data(project, {})[2] == "plan"

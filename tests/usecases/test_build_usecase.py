@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,14 +13,15 @@ import pytest
 from bundling import PICKLED, SIGNATURE, Remembering, graph, lock_text, make_project
 
 from mlpack import lock as locks
-from mlpack.bundle import Artifact, UserPackage
+from mlpack.bundle import Artifact, Document, UserPackage
 from mlpack.errors import CheckFailedError, InputError, OutsideError, ProofError
 from mlpack.export import Check, Parity
 from mlpack.files import sha256, write, write_tree
 from mlpack.lock import BaseImage, Lock
 from mlpack.process import Completed
 from mlpack.runtime import contract
-from mlpack.runtime.contract import Encoding, Schema
+from mlpack.runtime.contract import Encoding
+from mlpack.runtime.schema import Schema
 from mlpack.usecases import build as use_case
 from mlpack.usecases import outcome
 from mlpack.usecases.bundle import make_bundle, unpacked
@@ -50,6 +53,7 @@ class World:
     own_code: bool = False
     lock: Lock = LOCK
     base: BaseImage | None = None
+    no_base: OutsideError | None = None
     failing: str = ""
     error: dict = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -115,6 +119,8 @@ class World:
         return b"{}\n"
 
     def packagers(self, project, lock, pins, kinds, base):
+        if self.no_base is not None and "image" in kinds:
+            raise self.no_base
         self.calls.append(f"packagers {','.join(kinds)} {len(pins)} pins base {base}")
         made = [Packager(self, kind) for kind in kinds]
         return made, lock if self.base is None else locks.with_base(lock, self.base)
@@ -134,7 +140,16 @@ class Packager:
         (into / file).write_bytes(data)
         if self.kind == self.world.failing:
             raise OutsideError("the engine said no")
-        return Artifact(kind=self.kind, file=file, sha256=sha256(data), size=len(data))
+        told = Document(file=f"{file}.json", media_type="a/b", sha256=sha256(b"{}"), size=2)
+        if self.kind == "image":
+            (into / told.file).write_bytes(b"{}")
+        return Artifact(
+            kind=self.kind,
+            file=file,
+            sha256=sha256(data),
+            size=len(data),
+            documents=(told,) if self.kind == "image" else (),
+        )
 
 
 @pytest.fixture
@@ -180,6 +195,7 @@ def test_things_happen_in_their_order(project):
     assert list(result.built.artifacts) == ["wheel", "zip", "image"]
     assert set(files(project.dist_dir)) == {
         *("churn-1.2.0.wheel", "churn-1.2.0.zip", "churn-1.2.0.image", "build.json"),
+        "churn-1.2.0.image.json",
     }
     assert locks.read(project.lock_file) == LOCK
 
@@ -205,6 +221,52 @@ def test_a_second_build_takes_the_kept_export_and_makes_the_same(project):
     assert result.built == before
     assert not result.proved.fresh
     assert "a note of the export" in told.told
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "export.json", "sums.json"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"?" + data[1:]])
+def test_a_kept_export_that_the_disk_has_changed_is_made_again(project, name, damage):
+    before = build(project, World()).built
+    [path] = (project.cache_dir / "export").rglob(name)
+    path.write_bytes(damage(path.read_bytes()))
+    world = World()
+    assert build(project, world).built == before
+    assert "export" in world.calls
+
+
+def test_two_who_export_at_once_export_once(project):
+    """The second one waits, and takes what the first one has made."""
+    first, second, told = World(), World(), Remembering()
+    with ThreadPoolExecutor(1) as pool:
+        started = []
+
+        def run(argv, **more):
+            started.append(pool.submit(build, project, second, told))
+            while "another command exports this project: waiting for it" not in told.told:
+                time.sleep(0.01)
+            return World.run(first, argv, **more)
+
+        first.run = run
+        one = build(project, first)
+        other = started[0].result(30)
+    assert "export" in first.calls
+    assert "export" not in second.calls
+    assert one.built == other.built
+
+
+def test_a_kept_export_is_taken_without_a_lock(project):
+    """The project may lie where nothing can be written."""
+    build(project, World())
+    (project.cache_dir / "export.lock").unlink()
+    build(project, World())
+    assert not (project.cache_dir / "export.lock").exists()
+
+
+def test_a_file_that_is_missing_in_a_kept_export_is_made_again(project):
+    before = build(project, World()).built
+    [path] = (project.cache_dir / "export").rglob("model.onnx")
+    path.unlink()
+    assert build(project, World()).built == before
 
 
 def test_a_changed_model_is_exported_again(project):
@@ -340,6 +402,18 @@ def test_a_kept_hybrid_counts_only_while_what_it_imports_is_installed_as_it_was(
     project.model.write_bytes(b"another model")
     assert export(project, runner=other.run, reporter=Remembering()).fresh
     assert export(project, runner=other.run, reporter=Remembering()).fresh
+
+
+def test_without_a_base_image_the_hint_says_how_to_build_the_rest(project):
+    error = OutsideError("no answer", where="a registry", hint="Try again.")
+    with pytest.raises(OutsideError, match="no answer") as caught:
+        build(project, World(no_base=error))
+    hint = caught.value.hint
+    assert hint == "Try again.\nAll but the image: mlpack build --only wheel --only zip"
+    with pytest.raises(OutsideError) as caught:
+        build(project, World(no_base=error), kinds=("image",))
+    assert caught.value.hint == "Try again."
+    assert build(project, World(no_base=error), kinds=("wheel", "zip")).built
 
 
 def test_a_base_image_that_was_found_is_written_into_the_lock(project):

@@ -100,7 +100,23 @@ def test_a_conventional_project_with_everything(conventional):
     assert found["schema"] == "schema.toml"
     assert found["environments"] == ["development", "test", "production", "staging"]
     assert all(found["locks"].values())
-    assert found["settings"]["image"] == {"base": "oci:../base:3.11", "builder": "docker"}
+    assert found["settings"]["image"] == {
+        "base": "oci:../base:3.11",
+        "builder": "docker",
+        "prune": True,
+        "compression": "gzip",
+        "system_packages": [],
+        "build_packages": [],
+        "pip": {
+            "index_url": None,
+            "extra_index_urls": [],
+            "no_binary": [],
+            "only_binary": [],
+            "timeout": None,
+            "retries": None,
+        },
+        "secrets": [],
+    }
 
 
 def test_no_path_of_this_machine_is_in_the_json(conventional):

@@ -293,6 +293,11 @@ CHANGES = {
         "it lacks ruff, which is asked for by penguins' dev group",
     ),
     "a dependency is gone": ({"dependencies": ("pandas",)}, {}, "not those"),
+    "a package for production is new": (
+        {"settings": Settings(serving=("grpcio>=1.60",))},
+        {},
+        "it lacks grpcio, which is asked for by serving in [tool.mlpack]",
+    ),
     "another resolver": ({"settings": Settings(resolver="pip-tools")}, {}, "made by uv"),
     "another Python": ({}, {"python": "3.12"}, "made for Python 3.11"),
     "another platform": ({}, {"platforms": ("linux/riscv64",)}, "linux/riscv64 is asked"),

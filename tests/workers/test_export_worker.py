@@ -23,6 +23,7 @@ from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.files import sha256_file
 from mlpack.ports import NotExportableError
 from mlpack.runtime import contract
+from mlpack.runtime.schema import Schema
 from mlpack.training.observe import observe
 from mlpack.training.usercode import importable
 from mlpack.workers.export import Result, work
@@ -425,7 +426,7 @@ def test_the_authors_schema_goes_with_it(tmp_path):
     folder, _ = tiny.project(tmp_path)
     tiny.save(folder, tiny.fitted())
     (folder / "schema.toml").write_text("format = 1\n[columns.size]\nmin = 0\n")
-    kept = contract.read(Out(folder).folder, contract.SCHEMA_FILE, contract.Schema)
+    kept = contract.read(Out(folder).folder, contract.SCHEMA_FILE, Schema)
     assert kept.columns["size"].minimum == 0
     (folder / "schema.toml").write_text("format = 1\n[columns.sise]\nmin = 0\n")
     with pytest.raises(InputError, match="sise"):

@@ -13,7 +13,7 @@ from mlpack import inspection
 from mlpack.errors import InputError
 from mlpack.files import sha256_file
 from mlpack.runtime import contract
-from mlpack.training.observe import real_rows
+from mlpack.training.columns import real_rows
 from mlpack.training.reference import read_reference
 from mlpack.workers.train import work
 

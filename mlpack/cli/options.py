@@ -1,0 +1,27 @@
+"""What commands have in common: options, the console, the project. Nothing heavy loads here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlpack.plugins import load
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Folder = Annotated[
+    Path,
+    typer.Option("--project", "-C", help="The project's folder.", show_default="this folder"),
+]
+HERE = Path()
+
+
+def open_console() -> Any:  # noqa: ANN401 - a Console; the class loads only here
+    """What the terminal sees."""
+    return load("mlpack.cli.console:stdio")()
+
+
+def open_project(folder: Path) -> Any:  # noqa: ANN401 - a Project; the class loads only here
+    """The project in a folder."""
+    return load("mlpack.inspection:read")(folder)

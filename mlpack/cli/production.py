@@ -1,0 +1,143 @@
+"""The commands that bring a model into production, and those for when it is there."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.plugins import load
+
+Environment = Annotated[str, typer.Argument(help="Such as production.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Put the commands of this file into `app`."""
+    for command in (deploy, status, logs, history, rollback, promote, remove):
+        app.command()(command)
+
+
+def deploy(
+    environment: Environment,
+    folder: Folder = HERE,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would happen and change nothing.")
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="With --plan: end with 1 if something would change.")
+    ] = False,
+    canary: Annotated[
+        int,
+        typer.Option(
+            min=0, max=99, metavar="PERCENT", help="So much of the requests, beside what runs."
+        ),
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Deploy what was built to the environment's target, as its configuration says.
+
+    Example: mlpack deploy production --plan
+    """
+    console = open_console()
+    outcome = load("mlpack.cli.deploying:deploy")(
+        open_project(folder), console, environment=environment, plan=plan, share=canary
+    )
+    load("mlpack.cli.show:deployed_json" if json else "mlpack.cli.show:deployed")(console, outcome)
+    if plan and exit_code and outcome.changes:
+        raise typer.Exit(1)
+
+
+def status(environment: Environment, folder: Folder = HERE, json: Json = False) -> None:
+    """Show what runs in an environment; end with 1 if it does not all run.
+
+    Example: mlpack status production
+    """
+    console = open_console()
+    found = load("mlpack.cli.deploying:status")(open_project(folder), environment)
+    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+    if not found.well:
+        raise typer.Exit(1)
+
+
+def logs(
+    environment: Environment,
+    folder: Folder = HERE,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="So many of each container.")
+    ] = 100,
+) -> None:
+    """Print the last lines of what answers in an environment.
+
+    Example: mlpack logs production -f
+    """
+    console = open_console()
+    found = load("mlpack.cli.deploying:logs")(
+        open_project(folder), environment, lines, follow=follow
+    )
+    for line in found:
+        console.result(line)
+
+
+def history(environment: Environment, folder: Folder = HERE, json: Json = False) -> None:
+    """Show what was done in an environment, by whom and when.
+
+    Example: mlpack history production
+    """
+    console = open_console()
+    found = load("mlpack.cli.deploying:history")(open_project(folder), environment)
+    load("mlpack.cli.show:each_json" if json else "mlpack.cli.show_running:history")(console, found)
+
+
+def rollback(
+    environment: Environment,
+    folder: Folder = HERE,
+    to: Annotated[
+        int | None, typer.Option(min=1, help="A release of the history; by default the one before.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Go back to a release that ran before, without a build; or end the canary.
+
+    Example: mlpack rollback production --to 12
+    """
+    console = open_console()
+    found = load("mlpack.cli.deploying:rollback")(
+        open_project(folder), console, environment=environment, to=to
+    )
+    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+
+
+def promote(environment: Environment, folder: Folder = HERE, json: Json = False) -> None:
+    """Give the canary all requests.
+
+    Example: mlpack promote production
+    """
+    console = open_console()
+    found = load("mlpack.cli.deploying:promote")(
+        open_project(folder), console, environment=environment
+    )
+    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+
+
+def remove(
+    environment: Environment,
+    folder: Folder = HERE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what runs in an environment, and what its target remembers of it.
+
+    Example: mlpack remove test --yes
+    """
+    console = open_console()
+    project = open_project(folder)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise load("mlpack.errors:InputError")(
+                "nobody can be asked whether it may be removed",
+                hint=f"mlpack remove {environment} --yes",
+            )
+        typer.confirm(f"Nothing will answer in {environment} any more. Remove it?", abort=True)
+    load("mlpack.cli.deploying:remove")(project, console, environment=environment)

@@ -1,0 +1,66 @@
+"""What is asked of a target where the model runs: status, history, logs, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from mlpack.errors import InputError
+from mlpack.operating import Happened, Running, Status
+from mlpack.ports import Built, Deployment, Reporter, Target
+
+
+def running(target: Target, verb: str) -> Running:
+    """The target as one that knows `verb`.
+
+    Raises:
+        InputError: it does not.
+    """
+    if verb not in target.verbs:
+        known = ", ".join(sorted(target.verbs - {"plan", "apply"})) or "deploy alone"
+        raise InputError(
+            f"the target {target.kind} has no {verb}",
+            where="[deploy] target",
+            hint=f"It knows {known}.",
+        )
+    return cast("Running", target)
+
+
+def canary(built: Built, target: Target, share: int, reporter: Reporter) -> Deployment:
+    """Deploy beside what runs, for `share` of a hundred requests.
+
+    Raises:
+        InputError: the target knows no canaries, or there is no image.
+        CheckFailedError, OutsideError: see the target.
+    """
+    return running(target, "canary").canary(built, share, reporter)
+
+
+def promote(target: Target, reporter: Reporter) -> Status:
+    """Give the canary all requests; errors as in `canary`."""
+    return running(target, "promote").promote(reporter)
+
+
+def rollback(target: Target, to: int | None, reporter: Reporter) -> Status:
+    """Go back to a release, by default the one before; errors as in `canary`."""
+    return running(target, "rollback").rollback(to, reporter)
+
+
+def status(target: Target) -> Status:
+    """What runs; errors as in `canary`."""
+    return running(target, "status").status()
+
+
+def history(target: Target) -> Sequence[Happened]:
+    """What was done, the oldest first; errors as in `canary`."""
+    return running(target, "history").history()
+
+
+def logs(target: Target, lines: int, *, follow: bool) -> Iterator[str]:
+    """The last lines of what answers, and those that come; errors as in `canary`."""
+    return running(target, "logs").logs(lines, follow=follow)
+
+
+def remove(target: Target, reporter: Reporter) -> None:
+    """Remove everything at the target; errors as in `canary`."""
+    running(target, "remove").remove(reporter)
