@@ -31,10 +31,10 @@ from mlpack.runtime.contract import (
     Encoding,
     Form,
     Manifest,
-    Schema,
     Signature,
     encode,
 )
+from mlpack.runtime.schema import Schema
 from mlpack.user_code import RUNTIME, user_files
 
 _MAIN = '''"""The command line of the model: ``python -m {package} serve`` or ``predict``."""

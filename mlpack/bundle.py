@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mlpack.files import sha256_of
+from mlpack.oci.account import Offline, Part
 from mlpack.runtime.contract import Manifest
 
 
@@ -71,6 +72,38 @@ class UserPackage:
     license: str | None = None
 
 
+class PlatformImage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image for several platforms is on one of them.
+
+    Attributes:
+        digest: of its manifest.
+        config: of its configuration: the id that an engine gives it.
+        unpacked: the size in bytes of its own layers, unpacked.
+        parts: what its layer of dependencies holds, package by package.
+    """
+
+    digest: str
+    config: str
+    unpacked: int
+    parts: tuple[Part, ...] = ()
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of an artifact in a file beside it.
+
+    Attributes:
+        file: its name in ``dist/``.
+        media_type: what it is, such as ``application/spdx+json``.
+        sha256: the digest of the file.
+        size: its size in bytes.
+    """
+
+    file: str
+    media_type: str
+    sha256: str
+    size: int
+
+
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One finished artifact, as ``dist/build.json`` records it.
 
@@ -79,10 +112,15 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         file: its name in ``dist/``.
         sha256: the digest of the file.
         size: its size in bytes.
-        digest: an image's manifest digest, ``sha256:...``.
+        digest: the digest of an image's manifest, ``sha256:...``; for several platforms, of its
+            index.
         image: an image's name and tag, such as ``churn:1.2.0``.
         config: the digest of an image's configuration: the id that an engine gives it.
         unpacked: the size in bytes of an image's own layers, unpacked.
+        parts: what an image's layer of dependencies holds, package by package.
+        platforms: of an image for several platforms the last three, by platform.
+        documents: an image's bills of materials and its provenance.
+        offline: what the wheels in a zip are for, if it installs without a network.
     """
 
     kind: str
@@ -93,3 +131,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image: str | None = None
     config: str | None = None
     unpacked: int | None = None
+    parts: tuple[Part, ...] = ()
+    platforms: dict[str, PlatformImage] = {}
+    documents: tuple[Document, ...] = ()
+    offline: Offline | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all that lies in ``dist/`` for it."""
+        return (self.file, *(document.file for document in self.documents))

@@ -36,6 +36,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f'Did you mean "{close[0]}"?' if close else None
 
 
+def refuse_unknown(given: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """See to it that ``[deploy]`` has no key that its target does not know.
+
+    Raises:
+        InputError: it has one; the nearest that there is is named.
+    """
+    for key in given:
+        if key not in known:
+            raise InputError(
+                f"[deploy] has no key {key!r} for target {kind}",
+                hint=did_you_mean(key, known) or f"There are: {', '.join(known)}",
+            )
+
+
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """The tables of a TOML 1.0 document.
 
@@ -138,6 +152,15 @@ def resolve(value: Any, env: Mapping[str, str], root: Path) -> Any:  # noqa: ANN
     if isinstance(value, list | tuple):
         return [resolve(inner, env, root) for inner in value]
     return value
+
+
+def references(text: str) -> list[tuple[str, str, str]]:
+    """The references in a text: as they are written, their kind, and what they name."""
+    found = []
+    for match in _REFERENCE.finditer(text):
+        scheme, _, name = match[1].partition(":")
+        found.append((match[0], scheme, name))
+    return found
 
 
 def _look_up(match: re.Match[str], env: Mapping[str, str], root: Path) -> str:

@@ -68,6 +68,7 @@ class Block:
         entries, indices: these columns of a matrix of which only the entries are there: tensors of
             their rows [entries, 1], columns [entries] and values [entries].
         raw, values: one column, by the codes of a raw column as the encoding has them.
+        raw, table, indices: these columns of what a table has for those codes, all numbers.
         unknown: what stands in `values` for anything that is no known category.
     """
 
@@ -77,6 +78,7 @@ class Block:
     entries: tuple[str, str, str] | None = None
     raw: str | None = None
     values: tuple[Any, ...] = ()
+    table: Any = None
     unknown: Any = None
 
     @property

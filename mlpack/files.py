@@ -8,12 +8,24 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlpack.errors import InputError, OutsideError
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows: nobody is kept waiting
+    fcntl = None  # type: ignore[assignment]
+
 _CHUNK = 1 << 20
+
+ABANDONED = 86_400
+"""Seconds after which a folder of work in progress is taken for one that was broken off."""
+
+_TRIES = 10
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def sha256(data: bytes) -> str:
@@ -40,6 +52,20 @@ def sha256_of(parts: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
+def full_disk(path: Path) -> OutsideError:
+    """What to tell where `path` could not be written for want of space."""
+    return OutsideError(
+        f"the disk is full, {path.name} was not written",
+        where=str(path),
+        hint="Free some space and run the same command again: nothing is half-written.",
+    )
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has hardly any space: why a program that wrote there failed."""
+    return shutil.disk_usage(folder).free < _CHUNK
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk, a read-only one or a forbidden folder into a clear error."""
@@ -47,11 +73,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutsideError(
-                f"the disk is full, {path.name} was not written",
-                where=str(path),
-                hint="Free some space and run the same command again: nothing is half-written.",
-            ) from error
+            raise full_disk(path) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise OutsideError(
                 f"may not write {path.name}: {os.strerror(error.errno)}",
@@ -84,22 +106,60 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
             if folder:
                 stage.mkdir()
             yield stage
-            if folder and target.exists():
-                _exchange(stage, target, scratch / "old")
+            if folder:
+                _exchange(stage, target, scratch)
             else:
                 stage.replace(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _exchange(stage: Path, target: Path, aside: Path) -> None:
-    """Put a folder in the place of another, which cannot be done in one step."""
-    target.rename(aside)
+def _exchange(stage: Path, target: Path, scratch: Path) -> None:
+    """Put a folder in the place of another, which cannot be done in one step.
+
+    Where somebody else puts one there at the same moment, the last one stays.
+    """
+    for number in range(_TRIES):
+        aside = scratch / f"old{number}"
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(aside)
+        try:
+            stage.replace(target)
+        except BaseException as error:
+            if aside.exists() and not target.exists():
+                aside.rename(target)
+            elif isinstance(error, OSError) and error.errno in _TAKEN and number < _TRIES - 1:
+                continue
+            raise
+        else:
+            return
+
+
+@contextlib.contextmanager
+def one_at_a_time(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process at a time into the block: `file` is locked, and let go even by a kill.
+
+    Args:
+        file: may be made here, and stays.
+        waiting: told once if another one is inside.
+    """
+    with disk_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as held:
+            if fcntl is not None:
+                _lock(held.fileno(), waiting)
+            yield
+
+
+def _lock(number: int, waiting: Callable[[], None]) -> None:
     try:
-        stage.replace(target)
-    except BaseException:
-        aside.rename(target)
-        raise
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting()
+        fcntl.flock(number, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a disk that knows no locks
+            raise
 
 
 @contextlib.contextmanager
@@ -107,11 +167,26 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
     """An empty folder in `parent`, removed at the end of the block with all that is in it."""
     with disk_errors(parent / name):
         parent.mkdir(parents=True, exist_ok=True)
+        sweep(parent, f".{name}.*.tmp")
         folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(parent: Path, pattern: str) -> None:
+    """Remove what killed processes left in `parent` under their temporary names.
+
+    Args:
+        parent: a folder.
+        pattern: of the names. What is younger than `ABANDONED` may still be somebody's.
+    """
+    before = time.time() - ABANDONED
+    for path in parent.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
+            if path.lstat().st_mtime < before:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def move(source: Path, target: Path) -> None:
@@ -159,6 +234,20 @@ def contained(name: str) -> str:
     ):
         raise ValueError(f"{name!r} is not a path inside its root")
     return name
+
+
+def expanded(name: str, root: Path | None = None) -> Path | None:
+    """The file that somebody calls `name`, whole; None where there is none.
+
+    Args:
+        name: a path; ``~`` and ``~user`` are homes.
+        root: what it is relative to; the working folder if None.
+    """
+    try:
+        path = (root or Path()) / Path(name).expanduser()
+        return path.resolve() if path.is_file() else None
+    except (RuntimeError, ValueError, OSError):  # no such user; no path; a name too long
+        return None
 
 
 def read_text(path: Path) -> str | None:

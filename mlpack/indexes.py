@@ -21,7 +21,8 @@ from mlpack.errors import OutsideError
 from mlpack.process import Runner
 
 _PYPI = "https://pypi.org/simple"
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+# Up to the last @ before the path: a password may hold one, unquoted as people write it.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,16 @@ def _unquoted(value: str) -> str:
 
 def _alive(value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Places that are remote or there, and local ones that are not: uv would stop at those."""
-    places = [place if "://" in place else str(Path(place).expanduser()) for place in value.split()]
+    places = [place if "://" in place else _at_home(place) for place in value.split()]
     dead = tuple(place for place in places if not _there(place))
     return tuple(place for place in places if place not in dead), dead
+
+
+def _at_home(place: str) -> str:
+    try:
+        return str(Path(place).expanduser())
+    except RuntimeError:  # nobody's home
+        return place
 
 
 def _there(place: str) -> bool:

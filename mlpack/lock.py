@@ -21,7 +21,8 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,49 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class PlatformBase:
+    """What identifies a base image on one platform: see `BaseImage`."""
+
+    digest: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class BaseImage:
     """The base image by what identifies it, so that the same one is used again.
 
     Attributes:
         reference: as the user or the default names it (see `project.ImageSettings.base`).
-        digest: ``sha256:...`` of the manifest (registry), or of the configuration (other sources).
+        digest: ``sha256:...`` of the manifest or index (registry), or of the configuration (other
+            sources); empty where each platform has one of its own.
         layers: the layers' diff ids, where the digest is a configuration's.
+        platforms: of a lock for several platforms, where the digest would be a configuration's:
+            digest and layers by platform.
     """
 
     reference: str
-    digest: str
+    digest: str = ""
     layers: tuple[str, ...] = ()
+    platforms: Mapping[str, PlatformBase] = field(default_factory=dict)
+
+    def on(self, platform: str) -> BaseImage | None:
+        """What identifies it on one platform; None where that is not known yet."""
+        if self.digest:
+            return BaseImage(self.reference, self.digest, self.layers)
+        found = self.platforms.get(platform)
+        return BaseImage(self.reference, found.digest, found.layers) if found else None
+
+    def for_platforms(self, before: tuple[str, ...], after: tuple[str, ...]) -> BaseImage:
+        """The same for a lock with other platforms."""
+        known = dict(self.platforms)
+        if self.layers:  # a configuration's: it is that of the only platform
+            known = {platform: PlatformBase(self.digest, self.layers) for platform in before[:1]}
+        elif self.digest:
+            return self
+        kept = {platform: known[platform] for platform in sorted(after) if platform in known}
+        if len(after) == 1 and kept:
+            return BaseImage(self.reference, kept[after[0]].digest, kept[after[0]].layers)
+        return BaseImage(self.reference, platforms=kept)
 
 
 @dataclass(frozen=True)
@@ -126,11 +158,16 @@ def dumps(lock: Lock) -> str:
             "",
             "[base]",
             f"reference = {_toml(lock.base.reference)}",
-            f"digest = {_toml(lock.base.digest)}",
+            *(_identity(lock.base) if lock.base.digest else ()),
         ]
-        if lock.base.layers:
-            lines.append(f"layers = {_toml(lock.base.layers)}")
+        for name, each in sorted(lock.base.platforms.items()):
+            lines += ["", f"[base.platforms.{_toml(name)}]", *_identity(each)]
     return "\n".join(lines) + "\n"
+
+
+def _identity(base: BaseImage | PlatformBase) -> list[str]:
+    layers = [f"layers = {_toml(base.layers)}"] if base.layers else []
+    return [f"digest = {_toml(base.digest)}", *layers]
 
 
 def loads(text: str, where: str = "mlpack.lock") -> Lock:

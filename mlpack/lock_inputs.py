@@ -69,6 +69,7 @@ def inputs_of(
     group = f"{project.name}'{'' if project.name.endswith('s') else 's'} dev group"
     own = [(text, where) for text in project.dependencies]
     served = [(text, "mlpack's server") for text in serving.requirements(form)]
+    served += [(text, "serving in [tool.mlpack]") for text in project.settings.serving]
     parts = [(name, "the model's steps that stay Python") for name in imports]
     prod = [*served, *(own if form == "python" else ()), *parts]
     dev = [

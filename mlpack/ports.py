@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlpack.bundle import Artifact, Bundle
 from mlpack.export import Exported, Step
 from mlpack.lock import Pin
+from mlpack.osv import Record
 from mlpack.runtime.contract import Signature
 
 
@@ -149,6 +150,105 @@ class Engine(Protocol):
 
     def load(self, archive: Path) -> str:
         """Load an image archive; the image's id."""
+        ...
+
+    def platform(self) -> str:
+        """What it runs, such as ``linux/amd64``."""
+        ...
+
+    def layers(self, images: Sequence[str], label: str) -> Sequence[Sequence[str]]:
+        """The layers of local images by the digests of their tars, each image's lowest first.
+
+        Args:
+            images: names and ids; those that are not there are left out.
+            label: ``KEY=VALUE``: the images that have a name and this label are meant as well.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SecretSource:
+    """Where an engine's builder takes a secret from: it is mounted, and stays in no layer.
+
+    Attributes:
+        name: what the Dockerfile calls it.
+        env: the variable that holds it, or None.
+        file: the file that holds it, or None.
+        value: itself, where it stands nowhere else. It is not shown.
+    """
+
+    name: str
+    env: str | None = None
+    file: Path | None = None
+    value: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """What an engine's builder is asked for.
+
+    Attributes:
+        context: the folder that holds ``Dockerfile`` and all that it copies.
+        platform: such as ``linux/amd64``.
+        tag: what the image is called in the engine; None for no name.
+        labels: what the image tells about itself.
+        arguments: arguments of the build, which are no secrets.
+        inherited: names of variables of this process that the build's steps have too: proxies.
+        secrets: what its steps may read.
+        network: of its steps: ``default``, ``none`` or ``host``.
+    """
+
+    context: Path
+    platform: str
+    tag: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    inherited: Sequence[str] = ()
+    secrets: Sequence[SecretSource] = ()
+    network: str = "default"
+
+
+class ImageBuilder(Protocol):
+    """Builds an image from a Dockerfile in an engine."""
+
+    def build(self, asked: ImageBuild) -> str:
+        """The id of the image, which the engine has now.
+
+        Raises:
+            InputError: a package of the system is not there, or the base cannot do what is asked.
+            OutsideError: there is no engine or no BuildKit, or a step failed.
+        """
+        ...
+
+
+class Advisories(Protocol):
+    """Knows of vulnerabilities."""
+
+    name: str
+
+    def about(self, pins: Sequence[Pin]) -> Sequence[tuple[Pin, Record]]:
+        """The pins that have some, each with a record; a pin comes as often as it has records.
+
+        Raises:
+            InputError: the database is not there or damaged.
+            OutsideError: the service does not answer.
+        """
+        ...
+
+
+class Checker(Protocol):
+    """Checks signatures by one key."""
+
+    def valid(self, digest: bytes, signature: bytes) -> bool:
+        """Whether `signature` is the key's, of what has the SHA-256 `digest`."""
+        ...
+
+
+class Signer(Checker, Protocol):
+    """Signs with a private key."""
+
+    def sign(self, digest: bytes) -> bytes:
+        """The signature of what has the SHA-256 `digest`."""
         ...
 
 

@@ -22,18 +22,67 @@ class Remark:
 
 
 @dataclass(frozen=True)
+class PipSettings:
+    """``[tool.mlpack.image.pip]``: how pip installs in the build stage of a Dockerfile.
+
+    Attributes:
+        index_url: the package index; None for pip's own configuration on this machine.
+        extra_index_urls: further ones.
+        no_binary: packages that are compiled though they have wheels; ``:all:`` for all.
+        only_binary: packages that must come as wheels; ``:all:`` for all.
+        timeout: seconds for a connection; None for pip's own.
+        retries: how often a connection is tried again; None for pip's own.
+    """
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    only_binary: tuple[str, ...] = ()
+    timeout: int | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True)
+class BuildSecret:
+    """A secret of ``[tool.mlpack.image.secrets]``: only pip's step sees it, in a file of its own.
+
+    Attributes:
+        name: the file's name in ``/run/secrets``.
+        kind: ``env`` or ``file``.
+        source: the environment variable, or the path from the project's folder.
+    """
+
+    name: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True)
 class ImageSettings:
-    """``[tool.mlpack.image]``: what the image is built on.
+    """``[tool.mlpack.image]``: what the image is built on, and how.
 
     Attributes:
         base: ``docker.io/library/python:3.11-slim`` (a registry), ``oci:PATH[:TAG]`` (a layout),
             ``archive:PATH`` (a tar archive) or ``docker:NAME`` (a local engine's image);
             None for the default, the official slim Python image.
         builder: ``mlpack`` or ``docker``.
+        prune: leave out the tests, tools and sources of well-known packages (`mlpack.oci.pruning`).
+        compression: of the layers over the base, ``gzip`` or ``zstd``.
+        system_packages: Debian packages that the image has; with the builder ``docker`` alone,
+            as all that follows.
+        build_packages: Debian packages of the build stage, which the image does not have.
+        pip: how pip installs there.
+        secrets: what pip's step may read and no layer holds.
     """
 
     base: str | None = None
     builder: str = "mlpack"
+    prune: bool = True
+    compression: str = "gzip"
+    system_packages: tuple[str, ...] = ()
+    build_packages: tuple[str, ...] = ()
+    pip: PipSettings = field(default_factory=PipSettings)
+    secrets: tuple[BuildSecret, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +95,8 @@ class Settings:
         resolver: ``uv`` or ``pip-tools``.
         format: ``auto``, ``onnx`` or ``hybrid`` (a form that is worse is an error), or ``python``.
         model: the model file, where it is not in ``models/``.
+        serving: requirements that production's lock has besides what the server needs.
+        platforms: what production runs on, such as ``linux/amd64``; empty for what the lock says.
         image: see `ImageSettings`.
     """
 
@@ -54,6 +105,8 @@ class Settings:
     resolver: str = "uv"
     format: str = "auto"
     model: str | None = None
+    serving: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
     image: ImageSettings = field(default_factory=ImageSettings)
 
 
@@ -79,6 +132,8 @@ class Project:
         signature, schema, sample, metrics, reference: the other files of the convention.
         settings: ``[tool.mlpack]``.
         remarks: what was assumed and what is missing.
+        license: the SPDX expression of its licence, if it says one.
+        source: the URL of its repository, if it says one.
     """
 
     root: Path
@@ -103,6 +158,8 @@ class Project:
     reference: Path | None
     settings: Settings
     remarks: tuple[Remark, ...]
+    license: str | None = None
+    source: str | None = None
 
     @property
     def lock_file(self) -> Path:

@@ -11,7 +11,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mlpack import files
-from mlpack.bundle import Artifact
+from mlpack.bundle import Artifact, Document
 from mlpack.errors import InputError
 from mlpack.ports import Built
 from mlpack.runtime.contract import FORMAT
@@ -87,10 +87,10 @@ def read_record(dist: Path) -> BuildRecord | None:
             where=where,
             hint=f"Use a newer mlpack, or build again: {BUILD_COMMAND}",
         )
-    for artifact in record.artifacts.values():
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", artifact.file):
+    for name in (name for artifact in record.artifacts.values() for name in artifact.files):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
             raise InputError(
-                f"it is damaged: {artifact.file!r} is no artifact's name",
+                f"it is damaged: {name!r} is no artifact's name",
                 where=where,
                 hint=BUILD_COMMAND,
             )
@@ -125,13 +125,19 @@ def check_artifact(dist: Path, artifact: Artifact) -> None:
     Raises:
         InputError: it is missing or other.
     """
-    path = dist / artifact.file
-    where = f"{dist.name}/{artifact.file}"
+    _check_file(dist, artifact.kind, artifact)
+    for document in artifact.documents:
+        _check_file(dist, f"document of the {artifact.kind}", document)
+
+
+def _check_file(dist: Path, what: str, recorded: Artifact | Document) -> None:
+    path = dist / recorded.file
+    where = f"{dist.name}/{recorded.file}"
     if not path.is_file():
-        raise InputError(f"the {artifact.kind} is missing", where=where, hint=BUILD_COMMAND)
-    if path.stat().st_size != artifact.size or files.sha256_file(path) != artifact.sha256:
+        raise InputError(f"the {what} is missing", where=where, hint=BUILD_COMMAND)
+    if path.stat().st_size != recorded.size or files.sha256_file(path) != recorded.sha256:
         raise InputError(
-            f"the {artifact.kind} is not the one that was built: its digest is another",
+            f"the {what} is not the one that was built: its digest is another",
             where=where,
             hint=BUILD_COMMAND,
         )

@@ -15,9 +15,13 @@
 
     [columns.zip]
     pattern = "[0-9]{5}"
+    on-violation = "count"
 
-Every key is optional; so is every column. mlpack writes the file once, with all of it in
-comments, and never again.
+Every key is optional; so is every column. With ``on-violation = "count"`` a value that fails is
+answered and counted, with ``"clip"`` it is moved to the nearest bound first. And above the columns
+``unknown-columns = "ignore"`` lets a request have columns that the model does not know.
+
+mlpack writes the file once, with all of it in comments, and never again.
 """
 
 from __future__ import annotations
@@ -32,7 +36,8 @@ from typing import Any
 
 from mlpack.config import did_you_mean, parse_toml
 from mlpack.errors import InputError
-from mlpack.runtime.contract import FORMAT, Category, Column, Constraint, Schema, Signature
+from mlpack.runtime.contract import FORMAT, Category, Column, Signature
+from mlpack.runtime.schema import Constraint, Schema, Violation
 
 NAME = "schema.toml"
 
@@ -43,7 +48,10 @@ _LIKE = {
     "categories": '["basic", "pro"]',
     "pattern": '"[0-9]{5}"',
     "description": '"in years"',
+    "on-violation": '"count"',
 }
+_VIOLATIONS: tuple[Violation, ...] = ("refuse", "count", "clip")
+_OUTSIDE = ("format", "columns", "unknown-columns")
 _KEYS = tuple(_LIKE)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 96
@@ -51,8 +59,10 @@ _HEAD = f"""\
 # What you demand of the columns, beyond what the model accepts: a request that breaks it is
 # refused with a message that says which row and column. Written once, with what training saw in
 # comments; it is yours now. Take away the "# " before what you demand. Also: pattern (a regular
-# expression for the whole string) and description (for the API's documents).
+# expression for the whole string), description (for the API's documents), and on-violation:
+# "refuse", or "count" (answer, and count it in the metrics), or "clip" (to min and max, and count).
 format = {FORMAT}
+# unknown-columns = "ignore"
 """
 
 
@@ -108,15 +118,20 @@ def parse(text: str, where: str = NAME) -> Schema:
     file = _Text(text, where)
     _check_format(document.get("format", FORMAT), where)
     for key, value in document.items():
-        if key not in ("format", "columns"):
+        if key not in _OUTSIDE:
             meant = f"[columns.{_key(key)}]" if isinstance(value, dict) else None
             raise InputError(
                 f'there is no key "{key}" outside of the columns',
                 where=file.at(key),
-                hint=f"Did you mean {meant}?"
-                if meant
-                else did_you_mean(key, ("format", "columns")),
+                hint=f"Did you mean {meant}?" if meant else did_you_mean(key, _OUTSIDE),
             )
+    unknown = document.get("unknown-columns", "refuse")
+    if unknown not in ("refuse", "ignore"):
+        raise InputError(
+            'unknown-columns is "refuse" or "ignore"',
+            where=file.at("unknown-columns"),
+            hint='Write it like: unknown-columns = "ignore"',
+        )
     columns = document.get("columns", {})
     if not isinstance(columns, dict):
         raise InputError("columns is a table with one table for each column", where=where)
@@ -125,7 +140,7 @@ def parse(text: str, where: str = NAME) -> Schema:
         constraint = _constraint(name, table, file)
         if constraint != Constraint():
             found[name] = constraint
-    return Schema(columns=found)
+    return Schema(columns=found, unknown_columns=unknown)
 
 
 def check(schema: Schema, signature: Signature, file: str = NAME) -> None:
@@ -185,7 +200,9 @@ def _constraint(name: str, table: object, file: _Text) -> Constraint:
             raise InputError(
                 f'[{column}] has no key "{key}"; there are {", ".join(_KEYS)}',
                 where=file.at(key, column),
-                hint=did_you_mean(key, _KEYS),
+                hint=f"{key} stands above the columns, for all of them."
+                if key in _OUTSIDE
+                else did_you_mean(key, _KEYS),
             )
     for key, value in table.items():
         if (reason := _wrong(key, value)) is not None:
@@ -209,6 +226,7 @@ def _constraint(name: str, table: object, file: _Text) -> Constraint:
         categories=None if categories is None else tuple(categories),
         pattern=table.get("pattern"),
         description=table.get("description"),
+        violation=table.get("on-violation", "refuse"),
     )
 
 
@@ -220,6 +238,8 @@ def _wrong(key: str, value: Any) -> str | None:  # noqa: ANN401 - any TOML value
         return None if _is_number(value) else "is a number"
     if key == "categories":
         return _wrong_categories(value)
+    if key == "on-violation":
+        return None if value in _VIOLATIONS else f"is one of {', '.join(_VIOLATIONS)}"
     if not isinstance(value, str):
         return "is a string"
     if key == "pattern":
@@ -247,6 +267,20 @@ def _is_number(value: object) -> bool:
 def _check_column(column: Column, constraint: Constraint, where: str) -> None:
     numeric = column.type in ("number", "integer")
     bounded = constraint.minimum is not None or constraint.maximum is not None
+    if constraint.violation == "clip" and not (numeric and bounded):
+        raise InputError(
+            "there is nothing to clip a value to",
+            where,
+            'Give a number\'s min or max, or make it: on-violation = "count"',
+        )
+    if constraint.violation != "refuse" and constraint == Constraint(
+        description=constraint.description, violation=constraint.violation
+    ):
+        raise InputError(
+            f'there is nothing to {constraint.violation}: nothing is demanded of "{column.name}"',
+            where,
+            "Demand something: required, min, max, categories or pattern.",
+        )
     if bounded and not numeric:
         raise InputError(
             f'min and max are for numbers; "{column.name}" is {column.type}',

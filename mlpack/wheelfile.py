@@ -15,10 +15,13 @@ import base64
 import csv
 import hashlib
 import io
+import shutil
 import stat
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -33,27 +36,49 @@ EPOCH = 315_532_800
 _LATEST = 4_354_819_198  # 2107-12-31T23:59:58, the latest one
 _GENERATOR = "mlpack"  # without a version: another mlpack that packs the same gives the same bytes
 _TAG = "py3-none-any"
+_CHUNK = 1 << 20
 
 
-def archive(entries: Mapping[str, bytes], epoch: int = EPOCH) -> bytes:
+def archive(entries: Mapping[str, bytes | Path], epoch: int = EPOCH) -> bytes:
     """A zip archive of `entries` in their order, whose bytes depend on nothing else.
 
     Args:
-        entries: path inside the archive, with forward slashes, to content.
+        entries: path inside the archive, with forward slashes, to content or a file with it.
         epoch: the time of every entry in seconds since 1970, as in ``SOURCE_DATE_EPOCH``.
 
     Raises:
         ValueError: a path climbs out of the archive.
     """
-    moment = datetime.fromtimestamp(min(max(epoch, EPOCH), _LATEST), timezone.utc)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as writer:
-        for name, data in entries.items():
+    write_archive(buffer, entries, epoch)
+    return buffer.getvalue()
+
+
+def write_archive(
+    stream: BinaryIO, entries: Mapping[str, bytes | Path], epoch: int = EPOCH
+) -> None:
+    """The same into a file; what lies in files is not held in memory.
+
+    Raises:
+        ValueError: a path climbs out of the archive.
+    """
+    moment = datetime.fromtimestamp(entry_time(epoch), timezone.utc)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as writer:
+        for name, content in entries.items():
             info = zipfile.ZipInfo(contained(name), moment.timetuple()[:6])
             info.create_system = 3  # Unix, whatever it is made on: the mode below is Unix's
             info.external_attr = (stat.S_IFREG | 0o644) << 16
-            writer.writestr(info, data)
-    return buffer.getvalue()
+            if isinstance(content, bytes):
+                writer.writestr(info, content)
+                continue
+            info.file_size = content.stat().st_size  # decides on the form of its header
+            with content.open("rb") as source, writer.open(info, "w") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+
+
+def entry_time(epoch: int) -> int:
+    """The time that a zip entry has for `epoch`: of 1980 to 2107, and of every second second."""
+    return min(max(epoch, EPOCH), _LATEST) // 2 * 2
 
 
 def wheel_stem(manifest: Manifest) -> str:

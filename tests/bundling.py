@@ -14,7 +14,8 @@ import mlpack.runtime
 from mlpack.assembly import assemble
 from mlpack.bundle import Bundle, UserPackage
 from mlpack.project import Project, Settings
-from mlpack.runtime.contract import Column, Encoding, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Encoding, Output, Signature
+from mlpack.runtime.schema import Schema
 
 RUNTIME = Path(mlpack.runtime.__file__).parent
 

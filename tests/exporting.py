@@ -11,7 +11,8 @@ from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 PENGUINS = load_penguins()
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]

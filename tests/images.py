@@ -7,9 +7,9 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlpack.oci.layers import compress
+from mlpack.oci.compression import GZIP, compressor
 from mlpack.oci.values import (
-    LAYER_GZIP,
+    COMPRESSED,
     Descriptor,
     Execution,
     Image,
@@ -50,12 +50,17 @@ def tar_of(files: Mapping[str, bytes | str | None]) -> bytes:
     return out.getvalue()
 
 
-def layer_of(folder: Path, files: Mapping[str, bytes | str | None]) -> Layer:
-    """A gzip layer whose blob lies in `folder`."""
+def layer_of(
+    folder: Path, files: Mapping[str, bytes | str | None], compression: str = GZIP
+) -> Layer:
+    """A compressed layer whose blob lies in `folder`."""
     tar = tar_of(files)
-    path = folder / digest_of(tar)[7:]
-    done = compress(io.BytesIO(tar), path)
-    descriptor = Descriptor(media_type=LAYER_GZIP, digest=done.digest, size=done.size)
+    path = folder / f"{digest_of(tar)[7:]}.{compression}"
+    with path.open("wb") as stream, compressor(compression)(stream) as layer:
+        layer.write(tar)
+        done = layer.finish()
+    kind = COMPRESSED[compression]
+    descriptor = Descriptor(media_type=kind, digest=done.digest, size=done.size)
     return Layer(descriptor, done.diff_id, lambda: path.open("rb"))
 
 

@@ -26,6 +26,7 @@ class Failure:
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False  # close the connection in the middle of the body
+    taken: int | None = None  # take so many bytes of what is sent, then close the connection
 
 
 @dataclass
@@ -54,10 +55,19 @@ class Registry:
     failures: list[Failure] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     redirect_blobs_to: str = ""
+    together: threading.Barrier | None = None  # where blobs wait for each other
+    api: bool = False  # whether it has the referrers API, and how many it lists at once
+    page: int = 100
     scopes: list[list[str]] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    largest_body: int = 1 << 40  # a larger one is answered with 413, as what stands before it does
+    least_chunk: int = 0  # what it demands of all chunks but the last
+    forgets: bool = False  # uploads whose connection broke off
 
     def put(self, repository: str, data: bytes) -> str:
         """Store a blob."""
+        if self.together is not None:
+            self.together.wait()
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self.blobs[repository, digest] = data
         return digest
@@ -96,10 +106,13 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         state.requests.append(Request(self.command, self.path, dict(self.headers)))
+        if length > state.largest_body:
+            self.reply(413)
+            return
         for failure in state.failures:
             if failure.method == self.command and re.search(failure.path, self.path):
                 state.failures.remove(failure)
-                self.fail(failure)
+                self.fail(failure, body)
                 return
         url = urlsplit(self.path)
         if url.path == "/token":
@@ -109,15 +122,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = handle_any  # noqa: N815
 
-    def fail(self, failure: Failure) -> None:
-        if failure.cut:
+    def fail(self, failure: Failure, body: bytes) -> None:
+        if failure.taken is not None:
+            name = re.sub(r".*/uploads/(\w+).*", r"\1", self.path)
+            state = self.server.state
+            state.uploads[name] += body[: failure.taken]
+            if state.forgets:
+                del state.uploads[name]
+            self.close_connection = True
+        elif failure.cut:
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
             self.end_headers()
             self.wfile.write(b"only the beginning")
             self.close_connection = True
-            return
-        self.reply(failure.status, b"{}", failure.headers)
+        else:
+            self.reply(failure.status, b"{}", failure.headers)
 
     def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -170,8 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         if match := re.fullmatch(r"/v2/(.+)/blobs/uploads/", path):
             self.begin(match[1], query)
         elif match := re.fullmatch(r"/v2/(.+)/blobs/uploads/(\w+)", path):
-            digest = state.put(match[1], body)
-            self.reply(201 if query.get("digest") == [digest] else 400)
+            self.upload(match[1], match[2], query, body)
         elif match := re.fullmatch(r"/v2/(.+)/blobs/(sha256:[0-9a-f]+)", path):
             found = state.blobs.get((match[1], match[2]))
             if found is not None and state.redirect_blobs_to and self.command == "GET":
@@ -180,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.reply(404 if found is None else 200, found or b"")
         elif match := re.fullmatch(r"/v2/(.+)/manifests/([\w.:-]+)", path):
             self.manifest(match[1], match[2], body)
+        elif state.api and (match := re.fullmatch(r"/v2/(.+)/referrers/(sha256:\w+)", path)):
+            self.referrers(match[1], match[2], int(query.get("from", ["0"])[0]))
         else:
             self.reply(404)
 
@@ -191,13 +212,51 @@ class _Handler(BaseHTTPRequestHandler):
                 state.put(repository, found)
                 self.reply(201)
                 return
-        self.reply(202, b"", {"Location": f"/v2/{repository}/blobs/uploads/abc?state=x"})
+        name = f"abc{len(state.uploads)}"
+        state.uploads[name] = b""
+        self.far(202, repository, name)
+
+    def far(self, status: int, repository: str, name: str) -> None:
+        """How far an upload is. Its place is another each time, as that of real ones is."""
+        state = self.server.state
+        size = len(state.uploads[name])
+        headers = {
+            "Location": f"/v2/{repository}/blobs/uploads/{name}?state={size}",
+            "Range": f"0-{max(size - 1, 0)}",
+        }
+        if state.least_chunk:
+            headers["OCI-Chunk-Min-Length"] = str(state.least_chunk)
+        self.reply(status, b"", headers)
+
+    def upload(self, repository: str, name: str, query: dict[str, list[str]], body: bytes) -> None:
+        state = self.server.state
+        there = state.uploads.get(name)
+        if there is None:
+            self.reply(404)
+        elif query.get("state") != [str(len(there))] and self.command != "GET":
+            self.reply(416)
+        elif self.command == "GET":
+            self.far(204, repository, name)
+        elif self.command == "PATCH":
+            begin, _, end = self.headers["Content-Range"].partition("-")
+            if int(begin) != len(there) or int(end) - int(begin) + 1 != len(body):
+                self.reply(416)
+            else:
+                state.uploads[name] = there + body
+                self.far(202, repository, name)
+        else:
+            digest = f"sha256:{hashlib.sha256(there + body).hexdigest()}"
+            if query.get("digest") == [digest]:
+                state.put(repository, there + body)
+            self.reply(201 if query.get("digest") == [digest] else 400)
 
     def manifest(self, repository: str, name: str, body: bytes) -> None:
         state = self.server.state
         if self.command == "PUT":
             state.put_manifest(repository, name, body, self.headers["Content-Type"])
-            self.reply(201)
+            subject = json.loads(body).get("subject")
+            known = state.api and subject is not None
+            self.reply(201, b"", {"OCI-Subject": subject["digest"]} if known else {})
             return
         found = state.manifests.get((repository, name))
         if found is None:
@@ -206,6 +265,27 @@ class _Handler(BaseHTTPRequestHandler):
             digest = f"sha256:{hashlib.sha256(found[0]).hexdigest()}"
             headers = {"Content-Type": found[1], "Docker-Content-Digest": digest}
             self.reply(200, found[0], headers)
+
+    def referrers(self, repository: str, digest: str, begin: int) -> None:
+        state = self.server.state
+        found = []
+        for (where, name), (data, media_type) in sorted(state.manifests.items()):
+            document = json.loads(data)
+            subject = document.get("subject") or {}
+            if where == repository and name[:7] == "sha256:" and subject.get("digest") == digest:
+                kind = document["artifactType"]
+                found.append(
+                    {
+                        "mediaType": media_type, "digest": name, "size": len(data),
+                        "artifactType": kind,
+                    }
+                )  # fmt: skip
+        headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        if begin + state.page < len(found):
+            following = f"/v2/{repository}/referrers/{digest}?from={begin + state.page}"
+            headers["Link"] = f'<{following}>; rel="next"'
+        index = {"schemaVersion": 2, "manifests": found[begin : begin + state.page]}
+        self.reply(200, json.dumps(index).encode(), headers)
 
 
 class _Server(ThreadingHTTPServer):

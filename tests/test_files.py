@@ -6,6 +6,10 @@ import errno
 import hashlib
 import os
 import posixpath
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,9 @@ from mlpack.errors import OutsideError
 from mlpack.files import (
     contained,
     disk_errors,
+    one_at_a_time,
     read_text,
+    scratch,
     sha256,
     sha256_file,
     sha256_of,
@@ -94,6 +100,81 @@ def test_a_folder_that_cannot_be_moved_into_place_leaves_the_old_one(tmp_path):
     with pytest.raises(FileNotFoundError), staged(target, folder=True) as stage:
         stage.rmdir()
     assert names(tmp_path) == ["out", "out/old.txt"]
+
+
+def test_two_who_put_the_same_folder_there_at_once(tmp_path):
+    """The other one is in its place between the look and the move."""
+    target = tmp_path / "out"
+    with staged(target, folder=True) as stage:
+        (stage / "ours.txt").write_text("1")
+        with staged(target, folder=True) as other:
+            (other / "theirs.txt").write_text("2")
+    assert names(tmp_path) == ["out", "out/ours.txt"]
+
+
+def test_many_put_a_folder_there_at_once(tmp_path):
+    target = tmp_path / "out"
+
+    def put(number):
+        for _ in range(20):
+            with staged(target, folder=True) as stage:
+                (stage / "a.txt").write_text(str(number))
+                (stage / "b.txt").write_text(str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(4)))
+    assert names(tmp_path) == ["out", "out/a.txt", "out/b.txt"]
+    assert (target / "a.txt").read_text() == (target / "b.txt").read_text()
+
+
+def test_one_at_a_time(tmp_path):
+    inside, most, waited = [], [], []
+
+    def work(number):
+        with one_at_a_time(tmp_path / "in" / "lock", lambda: waited.append(number)):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.remove(number)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    assert most == [1, 1, 1]
+    assert len(waited) == 2
+
+
+def test_a_lock_of_a_killed_process_is_free(tmp_path):
+    code = (
+        "import sys, pathlib; from mlpack.files import one_at_a_time\n"
+        "with one_at_a_time(pathlib.Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout.readline() == b"in\n"
+    waited = []
+
+    def kill():
+        waited.append(True)
+        holder.kill()
+
+    with one_at_a_time(tmp_path / "lock", kill):
+        assert waited == [True]
+    holder.communicate()
+
+
+def test_what_killed_processes_left_is_swept_when_it_is_old(tmp_path):
+    for name in (".out.old.tmp", ".out.new.tmp", ".other.old.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("")
+    for name in (".out.old.tmp", ".other.old.tmp"):
+        os.utime(tmp_path / name, (0, time.time() - 90_000))
+    with scratch(tmp_path, "out") as folder:
+        assert folder.is_dir()
+    assert names(tmp_path) == [
+        ".other.old.tmp", ".other.old.tmp/half", ".out.new.tmp", ".out.new.tmp/half",
+    ]  # fmt: skip
 
 
 def write_tree_at(folder: Path, tree: dict[str, bytes]) -> None:

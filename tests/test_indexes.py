@@ -92,7 +92,16 @@ def test_pip_that_fails_is_an_outside_error_without_credentials():
         ("at https://user:pw@a.example/simple and", "at https://a.example/simple and"),
         ("https://token@a.example", "https://a.example"),
         ("write to me@a.example", "write to me@a.example"),
+        ("no https://u:pa@ss@host/x there", "no https://host/x there"),
+        ("git+https://host/a@v1 stays", "git+https://host/a@v1 stays"),
+        ("https://u:p@a/ and https://u:p@b/@", "https://a/ and https://b/@"),
     ],
 )
 def test_redact(text, clean):
     assert indexes.redact(text) == clean
+
+
+def test_a_folder_of_a_user_who_is_not_there_is_dead():
+    found = indexes.parse("global.find-links='~no-such-user/wheels https://a/files'\n")
+    assert found.find_links == ("https://a/files",)
+    assert found.dead == ("~no-such-user/wheels",)

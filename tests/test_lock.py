@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlpack import lock as lock_file
 from mlpack.errors import InputError
-from mlpack.lock import BaseImage, Lock, dumps, loads, with_base
+from mlpack.lock import BaseImage, Lock, PlatformBase, dumps, loads, with_base
 
 LOCK = Lock(
     inputs="a" * 64,
@@ -29,7 +29,19 @@ locks = st.builds(
     dev=texts,
     imports=st.lists(texts).map(tuple),
     base=st.none()
-    | st.builds(BaseImage, reference=texts, digest=texts, layers=st.lists(texts).map(tuple)),
+    | st.builds(
+        BaseImage,
+        reference=texts,
+        digest=texts.filter(bool),
+        layers=st.lists(texts).map(tuple),
+    )
+    | st.builds(
+        BaseImage,
+        reference=texts,
+        platforms=st.dictionaries(
+            texts, st.builds(PlatformBase, digest=texts, layers=st.lists(texts).map(tuple))
+        ),
+    ),
 )
 
 
@@ -78,3 +90,22 @@ def test_bytes_that_are_no_text_are_an_input_error(tmp_path):
     (tmp_path / "mlpack.lock").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not text"):
         lock_file.read(tmp_path / "mlpack.lock")
+
+
+ONE, TWO = ("linux/amd64",), ("linux/amd64", "linux/arm64")
+LAYERED = BaseImage("archive:x", "sha256:1", ("sha256:2",))
+
+
+def test_a_base_that_is_known_by_its_layers_belongs_to_a_platform():
+    more = LAYERED.for_platforms(ONE, TWO)
+    assert more.on("linux/amd64") == LAYERED
+    assert more.on("linux/arm64") is None
+    assert more.for_platforms(TWO, TWO) == more
+    assert more.for_platforms(TWO, ONE) == LAYERED
+    assert more.for_platforms(TWO, TWO[1:]).on("linux/arm64") is None
+
+
+def test_a_base_of_a_registry_is_the_same_for_every_platform():
+    base = BaseImage("docker.io/library/python:3.11-slim", "sha256:1")
+    assert base.for_platforms(ONE, TWO) == base
+    assert base.on("linux/amd64") == base.on("linux/arm64") == base

@@ -8,7 +8,8 @@ from bundling import Remembering, onnx_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpack.bundle import Artifact
+from mlpack import files, records
+from mlpack.bundle import Artifact, Document
 from mlpack.errors import InputError
 from mlpack.packagers.wheel import WheelPackager
 from mlpack.packagers.zip import ZipPackager
@@ -130,3 +131,16 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "build.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(InputError, match="damaged"):
         read_record(tmp_path)
+
+
+def test_what_is_told_of_an_artifact_is_checked_like_the_artifact(tmp_path):
+    told = Document(file="a.json", media_type="a/b", sha256=files.sha256(b"{}"), size=2)
+    made = Artifact(kind="image", file="a", sha256=files.sha256(b"a"), size=1, documents=(told,))
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(InputError, match="the document of the image is missing"):
+        records.check_artifact(tmp_path, made)
+    (tmp_path / "a.json").write_bytes(b"[]")
+    with pytest.raises(InputError, match="the document of the image is not the one"):
+        records.check_artifact(tmp_path, made)
+    (tmp_path / "a.json").write_bytes(b"{}")
+    records.check_artifact(tmp_path, made)

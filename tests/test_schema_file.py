@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mlpack import schema_file
 from mlpack.errors import InputError
-from mlpack.runtime.contract import Column, Constraint, Output, Schema, Signature
+from mlpack.runtime.contract import Column, Output, Signature
+from mlpack.runtime.schema import Constraint, Schema
 
 
 def signature(*columns: Column) -> Signature:
@@ -154,6 +155,9 @@ def test_a_category_may_be_one_and_true():
     [
         ("iland", Constraint(required=True), 'no column "iland"'),
         ("price", Constraint(required=True), "what the model predicts"),
+        ("island", Constraint(minimum=1, violation="clip"), "nothing to clip"),
+        ("mass", Constraint(violation="clip"), "nothing to clip"),
+        ("mass", Constraint(violation="count", description="grams"), "nothing to count"),
         ("island", Constraint(minimum=1), "min and max are for numbers"),
         ("mass", Constraint(pattern="x"), "pattern is for strings"),
         ("island", Constraint(categories=("Biscoe", 1)), "category 1"),
@@ -171,6 +175,11 @@ def test_demands_that_contradict_the_signature_are_refused(name, constraint, wha
     assert f"[columns.{name}]" in caught.value.where
 
 
+def test_a_category_may_be_a_bound():
+    years = Constraint(categories=(2007, 2009), minimum=2007, maximum=2009)
+    schema_file.check(Schema(columns={"year": years}), PENGUINS)
+
+
 def test_reading_a_file_compares_it_with_the_signature(tmp_path):
     path = tmp_path / "schema.toml"
     path.write_text("[columns.iland]\nrequired = true\n")
@@ -183,3 +192,28 @@ def test_reading_a_file_compares_it_with_the_signature(tmp_path):
         schema_file.read(path)
     with pytest.raises(InputError, match="cannot be read"):
         schema_file.read(tmp_path / "gone.toml")
+
+
+def test_what_becomes_of_a_value_that_fails():
+    schema = schema_file.parse(
+        'unknown-columns = "ignore"\n'
+        '[columns.age]\nmin = 0\non-violation = "clip"\n'
+        '[columns.plan]\npattern = "x"\non-violation = "count"\n'
+    )
+    assert schema.unknown_columns == "ignore"
+    assert (schema.columns["age"].violation, schema.columns["plan"].violation) == ("clip", "count")
+    assert schema_file.parse("").unknown_columns == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('unknown-columns = "drop"', 'unknown-columns is "refuse" or "ignore"'),
+        ('[columns.age]\non-violation = "warn"', "is one of refuse, count, clip"),
+        ('[columns.age]\non-violation = ["count"]', "is one of refuse, count, clip"),
+        ("unknown-column = 1", 'there is no key "unknown-column"'),
+    ],
+)
+def test_no_other_word_for_it(text, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        schema_file.parse(text)
