@@ -16,22 +16,45 @@ import docker
 import httpx
 import pytest
 from docker.errors import DockerException
-from environments import missing
+from environments import APT_ROOT, missing, run
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 ENGINE = frozenset(
-    {"test_bases", "test_image_in_registry", "test_protocols", "test_readme", "test_stories"}
+    {
+        "test_bases",
+        "test_docker_builder",
+        "test_engine_load",
+        "test_hybrid",
+        "test_image_in_registry",
+        "test_platforms",
+        "test_protocols",
+        "test_readme",
+        "test_stories",
+    }
 )
 """What loads and removes images: one after the other, since they share the engine."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay together, and so do all that share the engine."""
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("engine" if name in ENGINE else name))
+class OneEngine(LoadFileScheduling):
+    """A file's tests stay together, and so do all that share the engine.
+
+    ``--dist loadgroup`` does not do it: xdist 3.8 writes the groups into names that pytest 9 makes
+    anew.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "engine" if Path(file).stem in ENGINE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneEngine:
+    """What says which worker runs which tests."""
+    return OneEngine(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -138,21 +161,75 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
+def buildkit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Put the first docker on PATH that has BuildKit before the others.
+
+    A client newer than 20.10 has it only with its plugin, and may stand before one that needs none.
+    """
+    folder = tmp_path_factory.mktemp("docker")
+    (folder / "Dockerfile").write_text("FROM scratch\nLABEL of=tests\n")
+    for place in os.environ["PATH"].split(os.pathsep):
+        program = shutil.which("docker", path=place)
+        if program is not None and _has_buildkit(program, folder):
+            (folder / "bin").mkdir()
+            (folder / "bin" / "docker").symlink_to(program)
+            os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+            return
+    missing("no docker on PATH has BuildKit: apt-get install docker.io, or docker-buildx with it")
+
+
+def _has_buildkit(program: str, folder: Path) -> bool:
+    done = subprocess.run(
+        [program, "build", "--quiet", str(folder)],
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def debian(engine: docker.DockerClient, buildkit: None, tmp_path_factory: pytest.TempPathFactory):
+    """A root of Debian with apt-get and Python, in the engine under a name that says what it is."""
+    given = os.environ.get("MLPACK_APT_ROOT")
+    if given:
+        run("docker", "import", given, APT_ROOT)
+        return APT_ROOT
+    if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
+        missing("a root of Debian is made as root with mmdebstrap: apt-get install mmdebstrap")
+    root = tmp_path_factory.mktemp("debian") / "root.tar"
+    run(sys.executable, ROOT / "scripts" / "debian_apt.py", root)
+    run("docker", "import", root, APT_ROOT)
+    root.unlink()
+    return APT_ROOT
+
+
+@pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of a base image: MLPACK_BASE_ARCHIVE, or one made from Debian's packages."""
-    given = os.environ.get("MLPACK_BASE_ARCHIVE")
+    return _base("MLPACK_BASE_ARCHIVE", (), tmp_path_factory.mktemp("base") / "base.tar")
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for two platforms: MLPACK_BASES_ARCHIVE, or one made as well."""
+    made = tmp_path_factory.mktemp("bases") / "bases.tar"
+    return _base("MLPACK_BASES_ARCHIVE", ("amd64", "arm64"), made)
+
+
+def _base(variable: str, architectures: tuple[str, ...], made: Path) -> Path:
+    given = os.environ.get(variable)
     if given:
         if not Path(given).is_file():
-            pytest.fail(f"MLPACK_BASE_ARCHIVE names {given}, which is not there", pytrace=False)
+            pytest.fail(f"{variable} names {given}, which is not there", pytrace=False)
         return Path(given)
     if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
         missing(
-            "a base image is made as root with mmdebstrap: set MLPACK_BASE_ARCHIVE, or run as "
+            f"a base image is made as root with mmdebstrap: set {variable}, or run as "
             "root after apt-get install mmdebstrap"
         )
-    made = tmp_path_factory.mktemp("base") / "base.tar"
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "debian_base.py"), str(made)],
+        [sys.executable, str(ROOT / "scripts" / "debian_base.py"), str(made), *architectures],
         capture_output=True,
         text=True,
         check=False,

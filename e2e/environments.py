@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +21,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
+APT_ROOT = "debian-bookworm-apt:12"
+"""What the engine calls a root of Debian's packages with apt-get, which is no official image."""
+
+
+def kept_until_the_end(prefix: str) -> Path:
+    """A folder of this process, for what many tests share; gone when it ends."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @functools.cache
 def mlpack_wheel() -> Path:
     """mlpack's wheel, built from this checkout once."""
-    out = Path(tempfile.mkdtemp(prefix="mlpack-wheel-"))
+    out = kept_until_the_end("mlpack-wheel-")
     run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT)
     return next(out.glob("*.whl"))
 
@@ -71,10 +83,15 @@ class Environment:
         command = ("uv", "pip", "install", "--quiet", "--python", self.python)
         return run(*command, *arguments, cwd=cwd)
 
+    @property
+    def active(self) -> dict[str, str]:
+        """The variables of whom it is active for."""
+        path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
+        return {"VIRTUAL_ENV": str(self.folder), "PATH": path}
+
     def run(self, program, *arguments, cwd=None, env=None, code=0):
         """Run one of its programs."""
-        path = {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
-        active = {"VIRTUAL_ENV": str(self.folder), **path, **(env or {})}
+        active = {**self.active, **(env or {})}
         return run(self.bin / program, *arguments, cwd=cwd, env=active, code=code)
 
     def mlpack(self, *arguments, cwd, env=None, code=0):
@@ -94,6 +111,25 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(engine, image, **options):
+    """The address of a container of `image` that is ready, with as little as it needs."""
+    port = free_port()
+    container = engine.containers.run(
+        image,
+        detach=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        ports={"8080/tcp": ("127.0.0.1", port)},
+        **options,
+    )
+    try:
+        wait_ready(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        container.remove(force=True)
 
 
 def get(url, timeout=10):

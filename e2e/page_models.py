@@ -9,7 +9,8 @@ import numpy as np
 from onnx import TensorProto, helper
 from runtime import bundles
 
-from mlpack.runtime.contract import Codes, Column, Constraint, Encoding, Output, Schema, Signature
+from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
+from mlpack.runtime.schema import Constraint, Schema
 
 SCRIPT = "<script>document.title = 'taken over'</script>"
 QUOTES = 'it\'s "quoted" & ünïcode 😀'

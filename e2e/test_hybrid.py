@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from environments import Environment, free_port, post, run, wait_ready, with_mlpack
+from environments import Environment, free_port, post, run, running, wait_ready, with_mlpack
 
 SCRIPT = Path(__file__).with_name("reference_rows.py")
 NAME = "sightings"
@@ -232,7 +232,22 @@ def test_a_second_build_elsewhere_is_the_same_to_the_bit(project, tmp_path):
     assert again["artifacts"] == project.build["artifacts"]
 
 
-def test_the_same_project_as_python(project, tmp_path):
+def assert_the_image_serves_same(project, folder, base, engine):
+    """An image of the project in `folder`, in which packages are not whole, answers the same."""
+    project.environment.mlpack("build", "--only", "image", "--base", f"archive:{base}", cwd=folder)
+    build = json.loads((folder / "dist" / "build.json").read_text())["artifacts"]["image"]
+    cut = {part["name"] for part in build["parts"] if part.get("cuts")}
+    assert {"numpy", "pandas"} <= cut
+    with running(engine, build["config"]) as url:
+        project.assert_serves_same(url)
+
+
+def test_the_image(project, base, engine, tmp_path):
+    other = shutil.copytree(project.folder, tmp_path / "other")
+    assert_the_image_serves_same(project, other, base, engine)
+
+
+def test_the_same_project_as_python(project, base, engine, tmp_path):
     """Where it is asked for, the whole pipeline ships, with all that the project depends on."""
     other = tmp_path / "other"
     shutil.copytree(project.folder, other, ignore=shutil.ignore_patterns(".mlpack", "dist"))
@@ -248,3 +263,4 @@ def test_the_same_project_as_python(project, tmp_path):
     listed = run("uv", "pip", "list", "--python", clean.python).stdout
     assert "tabulate" in listed
     assert "onnxruntime" not in listed
+    assert_the_image_serves_same(project, other, base, engine)

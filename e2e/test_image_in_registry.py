@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
 from mlpack.bundle import Artifact, Bundle
+from mlpack.container import base_image
 from mlpack.engines.docker import DockerEngine
-from mlpack.errors import InputError, OutsideError
+from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.oci import signatures
+from mlpack.oci.archive import read_whole_archive
 from mlpack.oci.cache import Cache
 from mlpack.oci.credentials import Credential
-from mlpack.oci.registry import connect
+from mlpack.oci.http import Session, make_client
+from mlpack.oci.reference import parse
+from mlpack.oci.referrers import ArtifactManifest, listed
+from mlpack.oci.registry import Registry, connect
 from mlpack.oci.source import open_base
-from mlpack.packagers.image import ImagePackager, base_image
+from mlpack.oci.values import decode
+from mlpack.packagers.image import ImagePackager
 from mlpack.ports import Built
 from mlpack.process import run
 from mlpack.runtime.contract import Blob, Manifest
+from mlpack.signers.cosign import new_key, private_key, public_key
 from mlpack.targets.registry import make
+from mlpack.usecases.signature import Place, check, sign
 
 MAIN = b"""
 import http.server, json, os, sys
@@ -96,7 +108,7 @@ def build(
         root=folder,
         puller=lambda _: pytest.fail("no registry"),
     )
-    packager = ImagePackager(opened, (), "linux/amd64", cache, run, engine=engine)
+    packager = ImagePackager({"linux/amd64": opened}, (), cache, run, engine=engine)
     artifact = packager.package(made, folder / "dist", Quiet())
     manifest = made.manifest
     return Built(
@@ -113,8 +125,8 @@ def image(built: Built) -> Artifact:
     return built.artifacts["image"]
 
 
-def output(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+def output(*argv: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -151,13 +163,49 @@ def test_skopeo_reads_both_forms_of_the_archive(built, tool):
     assert json.loads(raw)["config"]["User"] == "65532:65532"
 
 
-def test_umoci_unpacks_it(built, tool, tmp_path):
-    skopeo, umoci = tool("skopeo"), tool("umoci")
-    output(skopeo, "copy", f"oci-archive:{archive(built)}", f"oci:{tmp_path}/layout:tiny")
-    output(umoci, "unpack", "--image", f"{tmp_path}/layout:tiny", f"{tmp_path}/bundle")
+@pytest.fixture(scope="module")
+def layout(built, tmp_path_factory) -> Path:
+    """The layout that the archive is, unpacked by nobody's rules but tar's."""
+    folder = tmp_path_factory.mktemp("layout") / "layout"
+    shutil.unpack_archive(archive(built), folder, "tar")
+    return folder
+
+
+def test_umoci_unpacks_it_and_reads_the_same_digest(built, layout, tool, tmp_path):
+    output(tool("umoci"), "unpack", "--image", f"{layout}:1.2.0", f"{tmp_path}/bundle")
+    told = json.loads((tmp_path / "bundle" / "umoci.json").read_text())
+    (descriptor,) = told["from_descriptor_path"]["descriptor_walk"]
+    assert descriptor["digest"] == image(built).digest
     root = tmp_path / "bundle" / "rootfs"
     assert (root / "app/lib/tiny/__main__.py").read_bytes() == MAIN
     assert (root / "app/lib/tiny/__pycache__/__main__.cpython-311.pyc").exists()
+
+
+def test_skopeo_and_buildah_read_the_same_digest_wherever_it_lies(
+    pushed, layout, registry, tool, tmp_path
+):
+    """In the archive, in a layout and in a registry; buildah's id is the engine's."""
+    login = ("--tls-verify=false", "--creds", f"{registry.username}:{registry.password}")
+    places = {
+        f"oci-archive:{archive(pushed)}": (),
+        "oci:layout:1.2.0": (),  # buildah makes a name of the path, which not every path is
+        f"docker://{registry.host}/team/tiny:1.2.0": login,
+    }
+    storage = ("--root", f"{tmp_path}/storage", "--runroot", f"{tmp_path}/run")
+    made = image(pushed)
+
+    def buildah(*words: str) -> str:
+        return output(tool("buildah"), *storage, *words, cwd=layout.parent)
+
+    for place, options in places.items():
+        told = output(tool("skopeo"), "inspect", *options, place, cwd=layout.parent)
+        assert json.loads(told)["Digest"] == made.digest, place
+        pulled = buildah("pull", "--quiet", *options, place).strip()
+        assert f"sha256:{pulled}" == made.config, place
+        read = json.loads(buildah("inspect", "--type", "image", pulled))
+        assert read["FromImageDigest"] == made.digest, place
+        assert read["OCIv1"]["config"]["User"] == "65532:65532"
+        buildah("rmi", "--force", pulled)
 
 
 def test_the_engine_loads_it_and_its_id_is_the_configurations_digest(built, engine):
@@ -224,11 +272,82 @@ def test_pushing_again_sends_nothing(pushed, registry):
     assert "http.request.method=POST" not in sent
 
 
+@contextmanager
+def before(registry, largest: int) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """The address of what passes everything on to a registry but bodies larger than `largest`.
+
+    The answer to the second chunk is lost on its way.
+    """
+    seen: list[tuple[str, int]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def passed_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen.append((self.command, len(body)))
+            if len(body) > largest:
+                self.send_error(413)
+                return
+            with httpx.Client(trust_env=False) as client:
+                url = f"http://{registry.host}{self.path}"
+                answer = client.request(self.command, url, headers=dict(self.headers), content=body)
+            if [method for method, _ in seen].count("PATCH") == 2 and self.command == "PATCH":
+                self.close_connection = True
+                return
+            self.send_response(answer.status_code)
+            for name, value in answer.headers.items():
+                if name not in ("content-length", "date"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = passed_on  # noqa: N815
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", seen
+        finally:
+            server.shutdown()
+
+
+def test_through_what_takes_no_large_bodies_and_breaks_off(built, registry, tool, tmp_path):
+    """In chunks; this registry has forgotten an upload of which an answer was lost."""
+    with before(registry, 1 << 20) as (host, seen):
+        session = Session(
+            host, "http", Credential(registry.username, registry.password),
+            make_client(host, "http"), sleep=lambda _: None,
+        )  # fmt: skip
+        pushed = Registry(session, "team/chunked", chunk=1 << 20).push(
+            read_whole_archive(archive(built)), ("1.2.0",)
+        )
+    assert pushed.digest == image(built).digest
+    assert [size for method, size in seen if method == "PUT" and size > 1 << 20]
+    assert len([size for method, size in seen if method == "PATCH" and size == 1 << 20]) > 10
+    login = f"{registry.username}:{registry.password}"
+    said = output(
+        tool("skopeo"), "inspect", "--tls-verify=false", "--creds", login,
+        f"docker://{registry.host}/team/chunked:1.2.0",
+    )  # fmt: skip
+    assert json.loads(said)["Digest"] == pushed.digest
+    with_login = Credential(registry.username, registry.password)
+    reference = parse(f"{registry.host}/team/chunked:1.2.0")
+    for layer in connect(reference, with_login).pull_whole(reference, Cache(tmp_path)).layers:
+        layer.open().close()  # verified as it comes
+
+
 def test_a_new_model_sends_only_its_own_layer(pushed, registry, base, tmp_path):
     newer = build(base, tmp_path, Cache(tmp_path / "cache"), bundle("1.2.1", b"NEWER = True\n"))
     target = make(config(registry, "team/tiny"), registry.environment())
     needed = [action for action in target.plan(newer) if action.needed]
-    assert [action.verb for action in needed] == ["push", "tag"]
+    # Its bills of materials and its provenance are told of this image alone.
+    assert [action.verb for action in needed] == ["push", "tag", *3 * ["attach"]]
     target.apply(newer, Quiet())
     assert not any(action.needed for action in target.plan(newer))
 
@@ -240,6 +359,83 @@ def test_other_content_under_the_same_version_is_refused(pushed, registry, base,
         with pytest.raises(InputError, match="is there with other content") as refused:
             attempt()
         assert "mlpack version patch" in str(refused.value.hint)
+
+
+def test_what_is_told_of_it_is_found_from_its_digest(pushed, registry, tool, tmp_path):
+    """This registry has no referrers API: the index is under the specification's fallback tag."""
+    digest = image(pushed).digest
+    login = Credential(registry.username, registry.password)
+    repository = connect(parse(f"{registry.host}/team/tiny"), login)
+    assert repository.referrers(digest) is None
+    found = listed(repository, digest)
+    types = ["application/vnd.cyclonedx+json", "application/spdx+json"]
+    assert [each.artifact_type for each in found] == [*types, "application/vnd.in-toto+json"]
+    for each, document in zip(found, image(pushed).documents, strict=True):
+        data, _ = repository.get_manifest(each.digest)
+        made = json.loads(data)
+        assert made["subject"]["digest"] == digest
+        (layer,) = decode(data, ArtifactManifest, "test").layers
+        assert repository.get_blob(layer) == (pushed.dist / document.file).read_bytes()
+    raw = output(
+        tool("skopeo"), "inspect", "--raw", "--tls-verify=false",
+        "--creds", f"{registry.username}:{registry.password}",
+        f"docker://{registry.host}/team/tiny:{digest.replace(':', '-')}",
+    )  # fmt: skip
+    assert [each["digest"] for each in json.loads(raw)["manifests"]] == [
+        each.digest for each in found
+    ]
+    # Neither the image nor its archive is another for it.
+    assert digest_at(registry, "team/tiny", "1.2.0") == digest
+    assert json.loads(output(tool("skopeo"), "inspect", f"oci-archive:{archive(pushed)}"))[
+        "Digest"
+    ] == digest  # fmt: skip
+
+
+def test_a_signature_is_where_others_look_and_openssl_checks_it(pushed, registry, tool, tmp_path):
+    """cosign cannot be had here. Skopeo finds the signature (Debian's is built without the check
+    itself), and OpenSSL checks it from the registry's own bytes."""
+    login = Credential(registry.username, registry.password)
+    repository = connect(parse(f"{registry.host}/team/tiny"), login)
+    place = Place(f"{registry.host}/team/tiny", repository, "production")
+    private, public = new_key(b"a password")
+    demanded = {
+        "type": "sigstoreSigned", "keyPath": str(tmp_path / "key.pub"),
+        "signedIdentity": {"type": "matchRepository"},
+    }  # fmt: skip
+    policy = {"default": [{"type": "reject"}], "transports": {"docker": {"": [demanded]}}}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    (tmp_path / "key.pub").write_bytes(public)
+    (tmp_path / "all.yaml").write_text("default-docker:\n  use-sigstore-attachments: true\n")
+
+    def pull() -> str:
+        done = subprocess.run(
+            [
+                tool("skopeo"), "--policy", str(tmp_path / "policy.json"),
+                "--registries.d", str(tmp_path), "copy", "--remove-signatures",
+                "--src-tls-verify=false", "--src-creds",
+                f"{registry.username}:{registry.password}",
+                f"docker://{registry.host}/team/tiny:1.2.0", f"oci:{tmp_path}/pulled:1",
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return "" if done.returncode == 0 else done.stderr
+
+    assert "A signature was required" in pull()
+    assert sign(pushed, private_key(private, b"a password", "k"), place, Quiet())[0].fresh
+    assert pull() == "" or "Debian-local change: sigstore disabled" in pull()
+    assert len(check(pushed, public_key(public, "p"), place)) == 1
+    with pytest.raises(CheckFailedError):
+        check(pushed, public_key(new_key(b"")[1], "p"), place)
+    digest = image(pushed).digest
+    (found,) = signatures.read(repository, digest)
+    (tmp_path / "payload").write_bytes(found.payload)
+    (tmp_path / "signature").write_bytes(found.value)
+    said = output(
+        tool("openssl"), "dgst", "-sha256", "-verify", str(tmp_path / "key.pub"),
+        "-signature", str(tmp_path / "signature"), str(tmp_path / "payload"),
+    )  # fmt: skip
+    assert said == "Verified OK\n"
+    assert json.loads(found.payload)["critical"]["image"] == {"docker-manifest-digest": digest}
 
 
 def test_a_channel_moves(pushed, registry, base, tmp_path):
@@ -306,7 +502,7 @@ def test_the_base_may_come_from_a_registry_a_layout_or_an_engine(
                 puller=lambda found: connect(found, login), locked=wrong,
             )  # fmt: skip
         assert "--upgrade-base" in str(refused.value.hint)
-    packager = ImagePackager(opened[3], (), "linux/amd64", cache, run)
+    packager = ImagePackager({"linux/amd64": opened[3]}, (), cache, run)
     artifact = packager.package(bundle("2.0.0"), tmp_path / "dist", Quiet())
     built = Built("tiny", "2.0.0", "python", "", "", {"image": artifact}, tmp_path / "dist")
     before = len(registry.log.read_text())

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import tritonclient.http as triton
-from environments import EXAMPLES, Environment, free_port, wait_ready, with_mlpack
+from environments import EXAMPLES, Environment, free_port, running, wait_ready, with_mlpack
 from tritonclient.utils import InferenceServerException
 
 NAME = "penguins"
@@ -258,18 +258,13 @@ def test_sagemaker_runs_the_image_with_serve(project, base, engine, frame, rows,
     root, environment = project
     environment.mlpack("build", "--base", f"archive:{base}", cwd=root)
     build = json.loads((root / "dist" / "build.json").read_text())
-    port = free_port()
-    container = engine.containers.run(
-        build["artifacts"]["image"]["config"],
-        command="serve",
-        detach=True,
-        environment={"SAGEMAKER_SAFE_PORT_RANGE": "21000-21999"},
-        ports={"8080/tcp": ("127.0.0.1", port)},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_ready(address)
-        with httpx.Client(base_url=address, trust_env=False) as inside:
-            speaks_sagemakers_contract(inside, frame, rows, expected)
-    finally:
-        container.remove(force=True)
+    with (
+        running(
+            engine,
+            build["artifacts"]["image"]["config"],
+            command="serve",
+            environment={"SAGEMAKER_SAFE_PORT_RANGE": "21000-21999"},
+        ) as address,
+        httpx.Client(base_url=address, trust_env=False) as inside,
+    ):
+        speaks_sagemakers_contract(inside, frame, rows, expected)

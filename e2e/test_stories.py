@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import zipfile
+from base64 import b64encode
 from pathlib import Path
 
 import boto3
@@ -14,8 +17,10 @@ from environments import (
     Environment,
     free_port,
     get,
+    missing,
     post,
     run,
+    running,
     wait_ready,
     with_mlpack,
 )
@@ -23,6 +28,8 @@ from moto.server import ThreadedMotoServer
 
 SCRIPT = Path(__file__).with_name("reference_rows.py")
 TOLERANCE = 1e-9
+SOMEBODY = 4711
+"""A user and a group that no machine knows."""
 STORIES = {"penguins": "onnx", "mpg": "onnx", "names": "onnx", "titanic": "hybrid"}
 NEVER_IN_PRODUCTION = {"scikit-learn", "pandas", "scipy", "joblib", "skl2onnx"}
 
@@ -80,7 +87,8 @@ class Story:
 class Bucket:
     """A bucket of moto's server, which is S3 as far as boto3 can tell."""
 
-    name = "shelf"
+    # The servers of one process share what they hold, so each file has a bucket of its own.
+    name = "stories"
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -189,41 +197,118 @@ def test_the_image_through_a_registry_with_a_password(story, registry, engine, t
     login = {"username": registry.username, "password": registry.password}
     repository = f"{registry.host}/stories/{story.name}"
     engine.images.pull(f"{repository}@{digest}", auth_config=login)
-    port = free_port()
-    container = engine.containers.run(
-        f"{repository}@{digest}",
-        detach=True,
-        read_only=True,
-        cap_drop=["ALL"],
-        ports={"8080/tcp": ("127.0.0.1", port)},
-    )
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_ready(url)
-        story.assert_serves_same(url)
-        user = engine.api.inspect_container(container.id)["Config"]["User"]
+        with running(engine, f"{repository}@{digest}") as url:
+            story.assert_serves_same(url)
+            again = story.environment.mlpack(
+                "deploy", "production", cwd=story.project, env=password
+            )
+            assert again.stdout.strip() == digest
+        user = engine.api.inspect_image(f"{repository}@{digest}")["Config"]["User"]
         assert user.split(":")[0] not in ("", "0", "root")
-        again = story.environment.mlpack("deploy", "production", cwd=story.project, env=password)
-        assert again.stdout.strip() == digest
     finally:
-        container.remove(force=True)
         engine.images.remove(f"{repository}@{digest}", force=True)
 
 
-def test_a_second_build_elsewhere_is_the_same_to_the_bit(story, base, tmp_path):
+def test_a_second_build_elsewhere_is_the_same_to_the_bit(story, base, tool, tmp_path):
+    """In another folder, under another locale and time zone, as another user."""
     other = tmp_path / "another folder"
     ignored = shutil.ignore_patterns(".mlpack", "dist")
     shutil.copytree(story.project, other, ignore=ignored)
-    story.environment.mlpack(
-        "build",
-        "--base",
-        f"archive:{base}",
-        "--no-load",
-        cwd=other,
-        env={"TZ": "Asia/Tokyo", "LC_ALL": "C"},
-    )
+    for path in other.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    elsewhere = {
+        "TZ": "Asia/Tokyo",
+        "LANG": "tr_TR",
+        "PYTHONHASHSEED": "7",
+        # Texts are ASCII by this locale, unless a program says otherwise itself.
+        "LC_ALL": "C",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONUTF8": "0",
+    }
+    user: tuple[str, ...] = ()
+    if story.name == "penguins":  # once with nothing remembered of layers and wheels either
+        cache = tmp_path / "cache"
+        cache.mkdir()
+        elsewhere["MLPACK_CACHE"] = str(cache)
+        user = somebody_else(other, cache)
+    before = os.umask(0o077)
+    try:
+        command = ("build", "--base", f"archive:{base}", "--no-load")
+        run(
+            *(*user, story.environment.bin / "mlpack", *command),
+            cwd=other,
+            env={**story.environment.active, **elsewhere},
+        )
+    finally:
+        os.umask(before)
     again = json.loads((other / "dist" / "build.json").read_text())
     assert again["artifacts"] == story.build["artifacts"]
+    if user:
+        assert (other / "dist" / "build.json").stat().st_uid == SOMEBODY
+    diffoscope = tool("diffoscope")
+    for kind in ("wheel", "zip", "image"):
+        mine = story.artifact(kind)
+        told = run(diffoscope, mine, other / "dist" / mine.name)
+        assert (told.stdout, told.stderr) == ("", "")
+    # It does look: a wheel with one more file is another to it.
+    more = tmp_path / story.artifact("wheel").name
+    shutil.copy(story.artifact("wheel"), more)
+    with zipfile.ZipFile(more, "a") as wheel:
+        wheel.writestr("one-more", "")
+    assert "one-more" in run(diffoscope, story.artifact("wheel"), more, code=1).stdout
+
+
+def somebody_else(*folders: Path) -> tuple[str, ...]:
+    """What a command starts with that runs as another user, whose the folders are now.
+
+    The user has no name and may read everything, since what tests share is root's own.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or os.geteuid() != 0:
+        missing("only root can build as another user, with setpriv of util-linux")
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, SOMEBODY, SOMEBODY)
+    may = "-all,+dac_read_search"
+    ids = (f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups")
+    return (str(setpriv), *ids, f"--inh-caps={may}", f"--ambient-caps={may}")
+
+
+def test_what_was_built_is_verified_and_a_changed_byte_is_found(story, registry, tmp_path):
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns(".mlpack", "dist")
+    shutil.copytree(story.project, checkout, ignore=ignored)
+    artifacts = [story.artifact(kind) for kind in ("wheel", "zip", "image")]
+    found = story.environment.mlpack("verify", *artifacts, cwd=checkout).stdout.splitlines()
+    assert [line.partition(": sha256:")[0] for line in found] == [
+        f"{path.name}: the same, byte for byte" for path in artifacts
+    ]
+    assert not (checkout / "dist").exists()
+    if story.name == "penguins":
+        pushed = f"{registry.host}/verified/penguins:1"
+        login = f"{registry.username}:{registry.password}"
+        source = f"oci-archive:{artifacts[2]}"
+        options = ("--dest-tls-verify=false", "--dest-creds", login)
+        run("skopeo", "copy", *options, source, f"docker://{pushed}")
+        auth = {"auths": {registry.host: {"auth": b64encode(login.encode()).decode()}}}
+        (tmp_path / "config.json").write_text(json.dumps(auth))
+        docker = {"DOCKER_CONFIG": str(tmp_path)}
+        told = story.environment.mlpack("verify", pushed, cwd=checkout, env=docker).stdout
+        assert told.startswith(f"{pushed}: the same, byte for byte")
+        assert story.build["artifacts"]["image"]["digest"] in told
+    package = json.loads((story.project / "dist" / "build.json").read_text())["name"]
+    changed = tmp_path / artifacts[0].name
+    data = bytearray(artifacts[0].read_bytes())
+    with zipfile.ZipFile(artifacts[0]) as wheel:
+        info = wheel.getinfo(f"{package}/_mlpack/data/signature.json")
+    data[info.header_offset + 30 + len(info.filename) + 5] ^= 1
+    changed.write_bytes(data)
+    refused = story.environment.mlpack("verify", changed, "--json", cwd=checkout, code=1)
+    (told,) = json.loads(refused.stdout)
+    assert told["same"] is False
+    assert {each["file"] for each in told["differences"]} == {info.filename}
+    assert "byte 5 on" in told["differences"][1]["detail"]
 
 
 def test_the_archive_and_the_wheel_are_read_by_others(story):

@@ -1,6 +1,7 @@
-"""Makes a base image from Debian's own packages: ``python scripts/debian_base.py OUT_ARCHIVE``.
+"""Makes a base image of Debian's packages: ``python scripts/debian_base.py OUT [amd64 arm64]``.
 
-For machines that no registry answers to. As root on Debian, with mmdebstrap. The image holds
+For machines that no registry answers to. As root on Debian, with mmdebstrap, for this machine's
+processor or for those that are named: no program of the packages is run. The image holds
 Debian 12's Python 3.11 with its libraries, the C and C++ libraries, certificates and time zones;
 no shell, no package manager. It is named ``debian-bookworm-python3.11``, for that is what it is:
 it is neither Debian's nor Python's official image. The archive is one that ``docker load``,
@@ -16,7 +17,7 @@ import re
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlpack.errors import MlpackError, OutsideError
@@ -29,10 +30,12 @@ from mlpack.oci.values import (
     Descriptor,
     Execution,
     History,
+    Image,
     ImageConfig,
     Layer,
     RootFs,
     make_image,
+    make_multi_image,
 )
 from mlpack.process import run
 
@@ -68,12 +71,13 @@ _GROUPS = "root:x:0:\nnonroot:x:65532:\n"
 
 
 def main(argv: list[str]) -> int:
-    """Make the archive that the only argument names."""
-    if len(argv) != 1 or argv[0].startswith("-"):
+    """Make the archive that the first argument names, for the processors that the others name."""
+    known = set(ARCHITECTURES.values())
+    if not argv or argv[0].startswith("-") or not set(argv[1:]) <= known:
         sys.stderr.write(f"{(__doc__ or '').splitlines()[0]}\n")
         return 2
     try:
-        size = make(Path(argv[0]))
+        size = make(Path(argv[0]), argv[1:] or [_own_architecture()])
     except MlpackError as error:
         sys.stderr.write(f"{error}\n")
         return error.code
@@ -81,38 +85,50 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def make(out: Path) -> int:
+def make(out: Path, architectures: Sequence[str]) -> int:
     """Write the archive; its size in bytes.
 
     Raises:
-        OutsideError: mmdebstrap is not there or failed, or the machine is another one.
+        OutsideError: mmdebstrap is not there or failed.
     """
-    architecture = ARCHITECTURES.get(os.uname().machine)
-    if architecture is None:
-        raise OutsideError(f"there is no base image for {os.uname().machine}")
     with tempfile.TemporaryDirectory() as folder:
-        root, plain, blob = (Path(folder) / name for name in ("root.tar", "plain.tar", "layer"))
-        _bootstrap(root)
-        (Path(folder) / "compile").mkdir()
-        _rewrite(root, plain, Path(folder) / "compile")
-        with plain.open("rb") as tar:
-            done = compress(tar, blob)
-        layer = Layer(
-            Descriptor(media_type=LAYER_GZIP, digest=done.digest, size=done.size),
-            done.diff_id,
-            lambda: blob.open("rb"),
-        )
-        image = make_image(_config(architecture, done.diff_id), (layer,), {})
+        images = [_image(architecture, Path(folder)) for architecture in architectures]
+        image = make_multi_image(images, {}) if len(images) > 1 else images[0]
         with staged(out) as stage:
             return write_archive(image, stage, NAME, TAG).size
 
 
-def _bootstrap(root: Path) -> None:
+def _own_architecture() -> str:
+    found = ARCHITECTURES.get(os.uname().machine)
+    if found is None:
+        raise OutsideError(f"there is no base image for {os.uname().machine}")
+    return found
+
+
+def _image(architecture: str, folder: Path) -> Image:
+    root, plain, scratch = (folder / f"{architecture}-{name}" for name in ("root", "plain", "py"))
+    blob = folder / architecture
+    _bootstrap(root, architecture)
+    scratch.mkdir()
+    _rewrite(root, plain, scratch)
+    with plain.open("rb") as tar:
+        done = compress(tar, blob)
+    layer = Layer(
+        Descriptor(media_type=LAYER_GZIP, digest=done.digest, size=done.size),
+        done.diff_id,
+        lambda: blob.open("rb"),
+    )
+    return make_image(_config(architecture, done.diff_id), (layer,), {})
+
+
+def _bootstrap(root: Path, architecture: str) -> None:
     # "extract" unpacks packages and what they need, and runs none of their scripts.
     done = run(
         [
             "mmdebstrap",
             "--variant=extract",
+            f"--architectures={architecture}",
+            "--format=tar",
             f"--include={','.join(PACKAGES)}",
             "--quiet",
             SUITE,
