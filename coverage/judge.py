@@ -19,12 +19,14 @@ from mlpack.exporters.sklearn import SklearnExporter
 from mlpack.ports import NotExportableError
 from mlpack.proof.prove import prove
 from mlpack.proof.rows import batches
-from mlpack.runtime.contract import Signature
+from mlpack.runtime import contract
+from mlpack.runtime.contract import Encoding, Signature
 from mlpack.runtime.hybrid_session import HybridEngine, load_parts
 from mlpack.runtime.onnx_session import OnnxEngine
 from mlpack.runtime.python_session import PythonEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 
 EXACT, TOLERANCE = 1e-12, 1e-6
 
@@ -156,6 +158,11 @@ def _as_python(
     return result
 
 
+def _read_back(encoding: Encoding) -> Encoding:
+    """An encoding as the runtime reads it from its file."""
+    return contract.decode(contract.encode(encoding), Encoding, contract.ENCODING_FILE)
+
+
 def _exported(pipeline: Any, signature: Signature) -> tuple[Exported, OnnxEngine]:
     """The whole as a graph, else a hybrid, and what serves it.
 
@@ -167,13 +174,13 @@ def _exported(pipeline: Any, signature: Signature) -> tuple[Exported, OnnxEngine
         if not exporter.accepts(pipeline):
             raise NotExportableError("", "no exporter accepts it")
         exported = exporter.export(pipeline, signature)
-        return exported, OnnxEngine(exported.model, exported.encoding, signature)
+        return exported, OnnxEngine(exported.model, _read_back(exported.encoding), signature)
     except NotExportableError:
         exported = exporter.export(pipeline, signature, hybrid=True)
     if exported.form == "onnx":
-        return exported, OnnxEngine(exported.model, exported.encoding, signature)
+        return exported, OnnxEngine(exported.model, _read_back(exported.encoding), signature)
     parts = load_parts(exported.parts)
-    return exported, HybridEngine(exported.model, exported.encoding, signature, parts)
+    return exported, HybridEngine(exported.model, _read_back(exported.encoding), signature, parts)
 
 
 def _told(case: Case, parity: Parity, size: int, reason: str | None = None) -> Result:

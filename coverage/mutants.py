@@ -10,24 +10,34 @@ them it is told as such, otherwise as missed. Writes ``docs/mutants.md``.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 import warnings
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import onnx
 
 from cases import CASES
 from cases.data import prepare, table
 from mlpack.exporters.sklearn import SklearnExporter
+from mlpack.exporters.unrolled import unrolled
 from mlpack.proof.prove import prove, serve, serve_in_pieces, serve_singly
 from mlpack.proof.rows import batches
 from mlpack.runtime.onnx_session import FAILURES, OnnxEngine
 from mlpack.runtime.session import Session
-from mlpack.training.observe import observe, real_rows
+from mlpack.training.columns import real_rows
+from mlpack.training.observe import observe
 from mutations import Mutant, mutants
+
+RESULTS = Path(__file__).with_name("mutants.json")
+"""What is known of each graph, so that the page can be made anew where some were broken again."""
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "mutants.md"
 
@@ -83,18 +93,25 @@ def session_of(subject, exported):
 
 def fate(subject, mutant: Mutant):
     """What becomes of a mutant: ``caught``, ``does not run``, ``same`` or ``missed``."""
-    exported = replace(subject.exported, model=mutant.model)
+    exported = subject.exported
+    # A lone row is answered by what the mutant unrolls to, as if it had been exported so.
+    model = onnx.load_from_string(mutant.model)
+    encoding = msgspec.structs.replace(
+        exported.encoding, program=unrolled(model, exported.encoding)
+    )
+    exported = replace(exported, model=mutant.model, encoding=encoding, probes=())
     try:
         session = session_of(subject, exported)
-        rows = batches(subject.signature, subject.rows, exported)
-        report, _ = prove(subject.pipeline, session, subject.signature, exported, rows)
+        # The gate's own rows, kind by kind: a fault that one of them shows is caught.
+        for batch in batches(subject.signature, subject.rows, exported):
+            report, _ = prove(subject.pipeline, session, subject.signature, exported, [batch])
+            if not report.equal:
+                return "caught"
     except FAILURES:  # anything else is a fault of the proof, and ends the run
         return "does not run"
-    if not report.equal:
-        return "caught"
     right = session_of(subject, subject.exported)
     for batch in batches(subject.signature, subject.rows, subject.exported, seed=17, times=10):
-        for ask in (serve, serve_in_pieces, serve_singly):
+        for ask in (serve, serve_in_pieces, partial(serve_singly, every=True)):
             if differ(ask(right, batch.rows), ask(session, batch.rows), exported.tolerance):
                 return "missed"
     return "same"
@@ -114,8 +131,17 @@ def differ(one, other, tolerance):
     return bool((distance[both] > tolerance).any())
 
 
-def document(counts, missed):
-    """The page."""
+def document(found):
+    """The page.
+
+    Args:
+        found: by case what became of its mutants: ``counts``, by fault and fate, and ``missed``.
+    """
+    counts = Counter()
+    for each in found.values():
+        for kind, what, count in each["counts"]:
+            counts[kind, what] += count
+    missed = [line for case_id in found for line in found[case_id]["missed"]]
     kinds = sorted({kind for kind, _ in counts})
     fates = ("caught", "does not run", "same", "missed")
     total = Counter(fate for (_, fate), count in counts.items() for _ in range(count))
@@ -123,7 +149,11 @@ def document(counts, missed):
     wrong = sum(total.values()) - total["same"]
     lines = [
         *PREAMBLE,
-        f"**{stopped} of {wrong} faulty graphs are stopped**; {total['same']} are no faults.",
+        "",
+        (
+            f"**{stopped} of {wrong} faulty graphs are stopped**; {total['same']} are no faults. "
+            f"They were made of {len(found)} graphs: {', '.join(f'`{each}`' for each in found)}."
+        ),
         "",
         "| fault | " + " | ".join(fates) + " |",
         "|---|" + "---:|" * len(fates),
@@ -137,37 +167,48 @@ def document(counts, missed):
     return "\n".join(lines) + "\n"
 
 
+def broken(case_id):
+    """What became of one case's mutants."""
+    warnings.simplefilter("ignore")
+    start = time.monotonic()
+    found = subject(case_id)
+    counts = Counter()
+    told, missed = [], []
+    for mutant in mutants(found.exported.model):
+        what = fate(found, mutant)
+        counts[mutant.kind, what] += 1
+        line = f"`{case_id}`: {mutant.kind}, {mutant.where}"
+        if what in ("missed", "same"):
+            told.append(f"    {what}: {line}")
+        if what == "missed":
+            missed.append(line)
+    total = Counter()
+    for (_, what), count in counts.items():
+        total[what] += count
+    figures = ", ".join(f"{count} {what}" for what, count in total.most_common())
+    told.append(f"{case_id:28} {figures} ({time.monotonic() - start:.0f} s)")
+    rows = [[kind, what, count] for (kind, what), count in sorted(counts.items())]
+    return case_id, {"counts": rows, "missed": missed}, told
+
+
 def main():
     """Break, prove, tell, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", default=[], metavar="ID")
     parser.add_argument("--try", dest="tried", action="store_true", help="write nothing")
+    parser.add_argument("--jobs", type=int, default=1, help="so many graphs at once")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    counts = Counter()
-    missed = []
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
-        for case_id in arguments.only or BROKEN:
-            start = time.monotonic()
-            found = subject(case_id)
-            here = Counter()
-            for mutant in mutants(found.exported.model):
-                what = fate(found, mutant)
-                counts[mutant.kind, what] += 1
-                here[what] += 1
-                if what in ("missed", "same"):
-                    line = f"`{case_id}`: {mutant.kind}, {mutant.where}"
-                    print(f"    {what}: {line}", flush=True)
-                    if what == "missed":
-                        missed.append(line)
-            told = ", ".join(f"{count} {what}" for what, count in here.most_common())
-            print(f"{case_id:28} {told} ({time.monotonic() - start:.0f} s)", flush=True)
-    if not arguments.tried:
-        DOCUMENT.write_text(document(counts, missed), encoding="utf-8")
-    print(
-        Counter({fate: sum(c for (_, f), c in counts.items() if f == fate) for _, fate in counts})
-    )
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            for case_id, found, told in pool.map(broken, arguments.only or BROKEN):
+                print("\n".join(told), flush=True)
+                known[case_id] = found
+                if not arguments.tried:
+                    kept = {each: known[each] for each in BROKEN if each in known}
+                    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+                    DOCUMENT.write_text(document(kept), encoding="utf-8")
 
 
 if __name__ == "__main__":

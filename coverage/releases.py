@@ -24,7 +24,10 @@ ENVIRONMENTS = ROOT / ".venv" / "releases"
 PYTHON = "3.11"
 
 TESTS = ("tests/exporters", "tests/proof", "tests/runtime/test_hybrid_session.py")
-QUICK_TESTS = ("tests/exporters/test_tracing_pandas.py",)
+QUICK_TESTS = (
+    "tests/exporters/test_tracing_pandas.py",
+    "tests/exporters/test_impute.py::test_neighbours",
+)
 
 
 def environment(release):

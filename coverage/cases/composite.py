@@ -7,8 +7,12 @@ import copy
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import (
     ClassifierChain,
@@ -16,6 +20,8 @@ from sklearn.multioutput import (
     MultiOutputRegressor,
     RegressorChain,
 )
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import (
     MinMaxScaler,
     PowerTransformer,
@@ -125,6 +131,48 @@ CASES = (
         "rest-labels",
         "OneVsRestClassifier(LogisticRegression()), two labels at once",
         lambda: model(OneVsRestClassifier(_logistic())),
+        "labels",
+    ),
+    _case(
+        "rest-labels-scores",
+        "OneVsRestClassifier(LinearSVC()), two labels at once",
+        lambda: model(OneVsRestClassifier(LinearSVC(random_state=0))),
+        "labels",
+    ),
+    _case(
+        "chain-labels-probabilities",
+        'ClassifierChain(LogisticRegression(), chain_method="predict_proba")',
+        lambda: model(ClassifierChain(_logistic(), chain_method="predict_proba")),
+        "labels",
+    ),
+    _case(
+        "outputs-labels-boosting",
+        "MultiOutputClassifier(HistGradientBoostingClassifier())",
+        lambda: gaps(MultiOutputClassifier(HistGradientBoostingClassifier(max_iter=15))),
+        "labels",
+    ),
+    _case(
+        "ridge-labels",
+        "RidgeClassifier(), two labels at once",
+        lambda: model(RidgeClassifier()),
+        "labels",
+    ),
+    _case(
+        "neighbours-labels",
+        'KNeighborsClassifier(weights="distance"), two labels at once',
+        lambda: dense(KNeighborsClassifier(5, weights="distance")),
+        "labels",
+    ),
+    _case(
+        "network-labels",
+        "MLPClassifier(), two labels at once",
+        lambda: model(MLPClassifier((8,), max_iter=40, random_state=0)),
+        "labels",
+    ),
+    _case(
+        "dummy-labels",
+        "DummyClassifier(), two labels at once",
+        lambda: model(DummyClassifier()),
         "labels",
     ),
     _case(
