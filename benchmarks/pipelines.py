@@ -151,9 +151,8 @@ def batch(model, own, table):
     """100,000 rows: the original's predict, the graph, the engine, `Model.predict`."""
     clean = model.validator.columns({name: table[name] for name in table})
     engine = model.session.engine
-    # The parts are private; to time them alone is what this file is for.
-    feed, _ = engine._encoder.many(clean.columns, clean.rows)  # noqa: SLF001
-    graph, step = engine._graph, engine._at_once or ROWS  # noqa: SLF001
+    feed, _ = engine.encoder.many(clean.columns, clean.rows)
+    graph, step = engine.graph, engine.at_once
     parts = [
         {name: values[start : start + step] for name, values in feed.items()}
         for start in range(0, ROWS, step)
@@ -267,8 +266,8 @@ def peers(table, scratch):
     native = tl2cgen.Predictor(library, nthread=1)
     matrix = np.ascontiguousarray(rows.to_numpy(np.float32))
     engine = model.session.engine
-    feed, _ = engine._encoder.many([rows[name].to_numpy() for name in rows], ROWS)  # noqa: SLF001
-    (name, wide), graph = next(iter(feed.items())), engine._graph  # noqa: SLF001
+    feed, _ = engine.encoder.many([rows[name].to_numpy() for name in rows], ROWS)
+    (name, wide), graph = next(iter(feed.items())), engine.graph
     singles = [np.ascontiguousarray(matrix[i : i + 1]) for i in range(ONE)]
     wides = [np.ascontiguousarray(wide[i : i + 1]) for i in range(ONE)]
     dicts = rows.head(ONE).to_dict("records")

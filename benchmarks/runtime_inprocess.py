@@ -30,6 +30,7 @@ from mlpack.runtime.app import App
 from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
 from mlpack.runtime.model import Model
 from mlpack.runtime.openapi import example
+from mlpack.runtime.predicting import Predictor
 from mlpack.runtime.protocols.own import Formats
 from mlpack.runtime.settings import Settings
 
@@ -145,10 +146,9 @@ def main() -> None:
         app = App(model, Settings())
         engine = model.session.engine
         clean = model.validator.one(row)
-        # The parts are private; to time them alone is what this file is for.
-        inputs, _ = engine._encoder.one(clean)  # noqa: SLF001
-        graph, names = engine._graph, engine._names  # noqa: SLF001
-        answer = app._predictor.answer  # noqa: SLF001
+        inputs, _ = engine.encoder.one(clean)
+        graph, names = engine.graph, engine.names
+        answer = Predictor(model, Settings()).answer
         exchange = Formats(model, 100_000).choose({b"content-type": b"application/json"})
         cases = {
             "constant ASGI answer": (asgi(constant, body), CALLS),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import running
 
 from . import environments
 
@@ -99,18 +99,10 @@ def run(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> None
     Raises:
         MissingError: it failed; with the end of what it wrote.
     """
-    argv = [str(word) for word in words]
-    done = subprocess.run(
-        argv,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = f"{done.stdout[-1000:]}{done.stderr[-2000:]}".strip()
-        raise environments.MissingError(f"{' '.join(argv)} failed:\n{said}")
+    try:
+        running.run(words, cwd, env)
+    except running.FailedError as error:
+        raise environments.MissingError(str(error)) from error
 
 
 def _replace(path: Path, model: str) -> None:

@@ -1,0 +1,1 @@
+"""What `builds.py` compares: mlpack, a Dockerfile as people write it, and BentoML."""
