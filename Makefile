@@ -37,7 +37,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal
 
 e2e: $(READY)
-	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadfile
 
 # Some of the cases of which estimators and options export, compared with what is written down.
 coverage: $(READY)
@@ -76,7 +76,7 @@ $(LONG)/.ready: pyproject.toml requirements-dev.lock.txt long/requirements.txt
 
 # How many faulty graphs the proof catches, and docs/mutants.md made from the run.
 mutants: $(READY)
-	$(BIN)/python coverage/mutants.py
+	$(BIN)/python coverage/mutants.py --jobs 2
 
 # A server under load for long: a million requests, idle connections, overload, restarts.
 soak: $(READY)
@@ -84,6 +84,7 @@ soak: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/builds.py
 	$(BIN)/python benchmarks/servers.py
 	$(BIN)/uv pip install --quiet --target $(VENV)/peers --no-deps -r benchmarks/peers/treelite.txt
 	$(BIN)/python benchmarks/pipelines.py --peers $(VENV)/peers
