@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
-from mlpack.ports import Built, Deployment, Reporter, Target
+from mlpack.ports import Action, Built, Deployment, Reporter, Target
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,60 @@ class Happened:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """What a target runs, as files on this machine.
+
+    Attributes:
+        folder: the model as `mlpack.delivery.unpacked` has it: its package in ``lib``, beside it
+            the bill of materials.
+        version: the model's.
+        release: its number, where the target counts; else 0.
+        digest: of the artifact; may be empty.
+    """
+
+    folder: Path
+    version: str
+    release: int = 0
+    digest: str = ""
+
+
+class Rendering(Target, Protocol):
+    """A target that can write down what it would ask for, with the verb ``render``."""
+
+    def render(self, built: Built, into: Path) -> Sequence[Path]:
+        """Write plain files into a folder, for others to apply; nothing outside is asked."""
+        ...
+
+
+class Permitted(Target, Protocol):
+    """A target that knows the permissions that it takes, with the verb ``policy``."""
+
+    def policy(self) -> Mapping[str, Any]:
+        """The smallest policy with which all its verbs work; a document for JSON."""
+        ...
+
+
+class Holding(Target, Protocol):
+    """A target from which what runs can be brought back, with the verb ``fetch``."""
+
+    def fetch(self, release: int | None, into: Path, reporter: Reporter) -> Fetched | None:
+        """Bring what runs, or a release of the history, into a folder that is not there yet.
+
+        Returns:
+            What came; None where nothing is deployed.
+        """
+        ...
+
+
 class Running(Target, Protocol):
     """A target at which the model runs, with all verbs."""
 
-    def canary(self, built: Built, share: int, reporter: Reporter) -> Deployment:
+    def plan(self, built: Built, share: int = 0) -> Sequence[Action]:
+        """What `apply`, or with a share `canary`, would do. Changes nothing."""
+        ...
+
+    def canary(self, built: Built, share: int, reporter: Reporter, *, why: str = "") -> Deployment:
         """Deploy beside what runs, for `share` of a hundred requests."""
         ...
 

@@ -318,8 +318,14 @@ class Target(Protocol):
         """What `apply` would do. Changes nothing."""
         ...
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
-        """Deploy; a version that is there with other content is refused."""
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:
+        """Deploy; a version that is there with other content is refused.
+
+        Args:
+            built: what to deploy.
+            reporter: is told what happens.
+            why: why the gate was overruled; the target remembers it where it has a history.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -17,6 +18,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import LogConfig
 
 from mlpack.errors import OutsideError
+from mlpack.rollout.bringing import bring
 from mlpack.rollout.engine import (
     CONFLICT,
     LOGS,
@@ -175,6 +177,12 @@ class DockerHost:
         """Whether the engine knows it."""
         with self._asked() as client:
             return has_image(client, image)
+
+    def bring(self, release: Release, into: Path) -> None:
+        """Copy the model's files out of a container of the release, or of its image."""
+        name = replica_name(self._service.name, release.number, 1)
+        with self._asked() as client:
+            bring(client, release.image, name, into)
 
     def start(self, release: Release) -> None:
         """Make and start the containers: without privileges, read-only, limited."""

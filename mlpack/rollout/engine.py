@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import docker
 import requests
@@ -147,6 +148,23 @@ def read(client: docker.DockerClient, container: str, path: str) -> dict[str, by
     except tarfile.TarError as error:
         raise OutsideError(f"the engine sent a damaged archive of {path}") from error
     return found
+
+
+def stream(client: docker.DockerClient, container: str, path: str) -> BinaryIO | None:
+    """A tar of a file or a folder of a container, on this machine's disk; None: nothing is there.
+
+    A container need not run for it.
+    """
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked closes it
+    try:
+        chunks, _ = client.api.get_archive(container, path)
+        for chunk in chunks:
+            held.write(chunk)
+    except NotFound:
+        held.close()
+        return None
+    held.seek(0)
+    return held
 
 
 def put(

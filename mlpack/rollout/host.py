@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
@@ -69,6 +70,14 @@ class Host(Protocol):
 
     def has_image(self, image: str) -> bool:
         """Whether an image can be started."""
+        ...
+
+    def bring(self, release: Release, into: Path) -> None:
+        """Write a release's model into a folder, as `mlpack.delivery.unpacked` has it.
+
+        Raises:
+            InputError: its image is not there any more, or holds no model.
+        """
         ...
 
     def start(self, release: Release) -> None:

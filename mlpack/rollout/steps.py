@@ -84,8 +84,10 @@ class Rollout:
         """So many seconds a lock holds: all that a rollout may take, and a little."""
         return 120 + self.service.ready_seconds + 2 * self.service.drain_seconds
 
-    def roll_out(self, release: Release, share: int, reporter: Reporter) -> Traffic:
+    def roll_out(self, release: Release, share: int, reporter: Reporter, why: str = "") -> Traffic:
         """Start a release and send it the traffic, or `share` of a hundred requests.
+
+        What is told as `why` stands in the history.
 
         Raises:
             CheckFailedError: a canary is there already.
@@ -107,7 +109,7 @@ class Rollout:
             )
         else:
             verb, after = "deploy", _live(release, before)
-        self._directed(verb, after, release, reporter)
+        self._directed(verb, after, release, reporter, why)
         return after
 
     def promote(self, reporter: Reporter) -> Traffic:
@@ -119,7 +121,7 @@ class Rollout:
         before = self.host.traffic()
         if before is None or not before.canary:
             raise InputError("there is no canary", hint="mlpack deploy ENVIRONMENT --canary 10")
-        release = self._release(before.canary)
+        release = self.release(before.canary)
         after = _live(release, before)
         self._started(release, before, reporter)
         self._directed("promote", after, release, reporter)
@@ -136,14 +138,14 @@ class Rollout:
         if before is None:
             raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
         if before.canary and to is None:
-            release = self._release(before.live)
+            release = self.release(before.live)
             after = msgspec.structs.replace(before, canary=0, canary_replicas=0, share=0)
             self._directed("rollback", after, release, reporter, f"without {before.canary}")
             return after
         number = to or next(iter(before.before), 0)
         if number == before.live:
             raise InputError(f"release {number} is the one that answers")
-        release = self._release(number)
+        release = self.release(number)
         if not self.host.has_image(release.image):
             raise InputError(
                 f"the image of release {number} is not at the host any more",
@@ -161,7 +163,7 @@ class Rollout:
         self._directed("rollback", after, release, reporter, f"from {before.live}")
         return after
 
-    def _release(self, number: int) -> Release:
+    def release(self, number: int) -> Release:
         """What is known of a release.
 
         Raises:

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,8 @@ from mlpack.bundle import Artifact
 from mlpack.engines.docker import DockerEngine, connect
 from mlpack.engines.ssh import ADDRESS
 from mlpack.errors import InputError, OutsideError
-from mlpack.operating import Happened, Standing, Status
+from mlpack.files import staged
+from mlpack.operating import Fetched, Happened, Standing, Status
 from mlpack.ports import Action, Built, Deployment, Engine, Reporter
 from mlpack.rollout.docker import DockerHost
 from mlpack.rollout.host import Host
@@ -56,25 +58,28 @@ class DockerTarget:
 
     kind = "docker"
     verbs = frozenset(
-        {"plan", "apply", "canary", "promote", "rollback", "status", "history", "logs", "remove"}
+        (
+            *("plan", "apply", "canary", "promote", "rollback", "status", "history", "logs"),
+            *("fetch", "remove"),
+        )
     )
 
-    def plan(self, built: Built) -> Sequence[Action]:
-        """What `apply` would do. Only reads.
+    def plan(self, built: Built, share: int = 0) -> Sequence[Action]:
+        """What `apply`, or with a share `canary`, would do. Only reads.
 
         Raises:
             InputError: there is no image that a host could run.
             OutsideError: the host does not answer.
         """
         image = _image(built)
-        return [self._bringing(image), *self._moving(built, image)]
+        return [self._bringing(image), *self._moving(built, image, share)]
 
     def _bringing(self, image: Artifact) -> Action:
         if self.host.has_image(str(image.config)):
             return Action("keep", f"image {image.image}", "is there", needed=False)
         return Action("load", f"image {image.image}", megabytes(image.size))
 
-    def _moving(self, built: Built, image: Artifact) -> Sequence[Action]:
+    def _moving(self, built: Built, image: Artifact, share: int) -> Sequence[Action]:
         live = self._live(self.host.traffic())
         release = self._release(built, image, 0)
         if live is not None and _same(live, release):
@@ -85,12 +90,15 @@ class DockerTarget:
         some = f"{release.replicas} of {built.name} {built.version}"
         actions = [Action("start", some, "and wait until they are ready")]
         before = "nothing" if live is None else f"release {live.number} ({live.version})"
+        if share and live is not None:
+            actions.append(Action("move", f"{share}% of the requests", f"from {before}"))
+            return actions
         actions.append(Action("move", "the requests", f"from {before}"))
         if live is not None:
             actions.append(Action("stop", f"release {live.number}", "kept for a way back"))
         return actions
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:
         """Roll out.
 
         Raises:
@@ -98,17 +106,17 @@ class DockerTarget:
             InputError: there is no image that a host could run.
             OutsideError: the host does not answer, or the new version does not become ready.
         """
-        return self._rolled_out(built, 0, reporter)
+        return self._rolled_out(built, 0, reporter, why)
 
-    def canary(self, built: Built, share: int, reporter: Reporter) -> Deployment:
+    def canary(self, built: Built, share: int, reporter: Reporter, *, why: str = "") -> Deployment:
         """Roll out beside what runs, for `share` of a hundred requests.
 
         Raises:
             CheckFailedError, InputError, OutsideError: as of `apply`.
         """
-        return self._rolled_out(built, share, reporter)
+        return self._rolled_out(built, share, reporter, why)
 
-    def _rolled_out(self, built: Built, share: int, reporter: Reporter) -> Deployment:
+    def _rolled_out(self, built: Built, share: int, reporter: Reporter, why: str) -> Deployment:
         image = _image(built)
         bringing = self._bringing(image)
         # Before the lock, since it may take long, and does no harm to anybody.
@@ -117,11 +125,11 @@ class DockerTarget:
         rollout = self._rollout(wanted.settings)
         with rollout.held():
             rollout.settle(reporter)
-            actions = (bringing, *self._moving(built, image))
+            actions = (bringing, *self._moving(built, image, share))
             traffic = self.host.traffic()
             live = self._live(traffic)
             if live is None or not _same(live, wanted):
-                rollout.roll_out(self._release(built, image, self._next()), share, reporter)
+                rollout.roll_out(self._release(built, image, self._next()), share, reporter, why)
             elif traffic is not None and not self.host.shaped():
                 with reporter.stage("Making the proxy anew") as stage:
                     self.host.direct(traffic)
@@ -217,6 +225,23 @@ class DockerTarget:
         if traffic is None:
             raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
         return self.host.logs(sorted(traffic.answering), lines, follow=follow)
+
+    def fetch(self, release: int | None, into: Path, reporter: Reporter) -> Fetched | None:
+        """Bring the model's files of what answers, or of another release.
+
+        Raises:
+            InputError: there is no such release, or its image is gone.
+            OutsideError: the host does not answer.
+        """
+        traffic = self.host.traffic()
+        if traffic is None:
+            return None
+        wanted = self._rollout().release(release or traffic.live)
+        with reporter.stage(f"Fetching release {wanted.number} ({wanted.version})") as stage:
+            with staged(into, folder=True) as folder:
+                self.host.bring(wanted, folder)
+            stage.result(wanted.digest[:19])
+        return Fetched(into, wanted.version, wanted.number, wanted.digest)
 
     def remove(self, reporter: Reporter) -> None:
         """Remove the containers, the proxy and what is remembered. Images stay.

@@ -96,7 +96,7 @@ class IndexTarget:
         wheel = _wheel(built)
         return (self._action(wheel, there=self._there(built, wheel)),)
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:  # noqa: ARG002
         """Upload the wheel, if it is not there.
 
         Raises:

@@ -97,7 +97,7 @@ class S3Target:
         """
         return tuple(step.action for step in self._steps(built))
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:  # noqa: ARG002
         """Upload what is missing, the manifest last.
 
         Raises:

@@ -194,7 +194,7 @@ def test_what_the_configuration_may_not_say(config, message):
 
 def test_tls_is_left_out_only_when_it_is_asked_for_or_on_this_machine():
     def scheme(**config):
-        return make(config, {})._repository.scheme
+        return make(config, {})._pusher.repository.scheme
 
     assert scheme(repository="r.example/x") == "https"
     assert scheme(repository="r.example/x", insecure=True) == "http"

@@ -1,0 +1,90 @@
+"""Environments for models of others: what they were locked to, installed once and kept."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpack import indexes
+from mlpack.delivery.unpacked import Unpacked
+from mlpack.errors import OutsideError
+from mlpack.files import one_at_a_time, sha256, staged
+from mlpack.ports import Reporter
+from mlpack.process import Runner
+
+_READY = "ready"
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Virtual environments in a folder, each named after all that is in it.
+
+    Attributes:
+        root: the folder.
+        runner: runs uv.
+        environ: this process's environment, with the indexes that it names.
+    """
+
+    root: Path
+    runner: Runner
+    environ: Mapping[str, str]
+
+    def python(self, model: Unpacked, reporter: Reporter) -> Path:
+        """The Python of an environment that has what a model needs, and not the model itself.
+
+        Raises:
+            OutsideError: there is no such Python, or a package cannot be had as it was locked.
+        """
+        wanted = _version(model)
+        key = sha256(f"{wanted}\n{model.exact}\n{model.requirements}".encode())[:16]
+        folder = self.root / key
+        python = folder / "bin" / "python"
+        if (folder / _READY).is_file():
+            return python
+        self.root.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(self.root / f"{key}.lock"):
+            if (folder / _READY).is_file():
+                return python
+            title = f"Installing what {model.manifest.name} {model.manifest.version} needs"
+            with reporter.stage(title) as stage:
+                self._install(model, folder, wanted)
+                stage.result(f"Python {wanted}")
+        return python
+
+    def _install(self, model: Unpacked, folder: Path, wanted: str) -> None:
+        places = indexes.read(self.runner, sys.executable, self.environ)
+        environ = places.for_uv(self.environ)
+        uv = indexes.uv_program()
+        # Where it will stay: an environment knows its own place.
+        made = self.runner([uv, "venv", "--clear", "--python", wanted, str(folder)], env=environ)
+        if made.code:
+            raise OutsideError(
+                f"there is no Python {wanted}, with which it was locked",
+                where=model.manifest.name,
+                hint=f"Install it, or run: uv python install {wanted}",
+            )
+        with staged(folder / "requirements.txt") as file:
+            file.write_text(model.requirements, encoding="utf-8")
+        checked = ["--require-hashes", "--no-deps"] if model.exact else []
+        done = self.runner(
+            [
+                *(uv, "pip", "install", "--compile-bytecode"),
+                *("--python", str(folder / "bin" / "python")),
+                *(*places.uv_options, *checked, "-r", str(folder / "requirements.txt")),
+            ],
+            env=environ,
+        )
+        if done.code:
+            lines = indexes.redact(done.stderr).strip().splitlines()
+            raise OutsideError(
+                "what it needs cannot be installed: " + " ".join(lines[-3:]).strip(),
+                where=f"{model.manifest.name} {model.manifest.version}",
+            )
+        (folder / _READY).touch()
+
+
+def _version(model: Unpacked) -> str:
+    """The minor version that it was locked for: with it a graph and a pickle answer as proved."""
+    return model.manifest.python

@@ -1,0 +1,75 @@
+"""A model out of an engine: its files are copied from a container, which need not run."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, ImageNotFound
+
+from mlpack.delivery.unpacked import LIB, unpack_tar
+from mlpack.errors import InputError, OutsideError
+from mlpack.oci.install import HOME, LIBRARY
+from mlpack.oci.members import DAMAGE
+from mlpack.rollout.engine import CONFLICT, gone, stream
+from mlpack.sbom import SBOM_FILE
+
+
+def bring(client: docker.DockerClient, image: str, container: str, into: Path) -> None:
+    """Copy the model of a container, or of a new one of the same image, which is never started.
+
+    Args:
+        client: of the engine.
+        image: what the container was made of.
+        container: its name, whether it is there or not.
+        into: a folder; the package comes into its ``lib``.
+
+    Raises:
+        InputError: the image is not there any more, or holds no model.
+        OutsideError: the engine does not answer, or sends something damaged.
+    """
+    with _container(client, image, container) as name:
+        command = client.api.inspect_container(name)["Config"]["Entrypoint"] or [""]
+        package = str(command[-1])
+        if not package.isidentifier():
+            raise InputError("its image was not made by mlpack", where=container)
+        there = _copy(client, name, f"/{LIBRARY}/{package}", into / LIB)
+        if not there:
+            raise InputError("there is no model in its image", where=container)
+        _copy(client, name, f"/{HOME}/{SBOM_FILE}", into)
+
+
+@contextmanager
+def _container(client: docker.DockerClient, image: str, name: str) -> Iterator[str]:
+    """A container to copy from; one that was made for it is removed."""
+    if client.api.containers(all=True, filters={"name": f"^/{name}$"}):
+        yield name
+        return
+    try:
+        made = str(client.containers.create(image, network_mode="none").id)
+    except ImageNotFound as error:
+        raise InputError(
+            "its image is not at the host any more", where=name, hint="mlpack history ENVIRONMENT"
+        ) from error
+    except APIError as error:
+        if error.status_code != CONFLICT:
+            raise
+        raise OutsideError("the engine is at it in another way; try again", where=name) from error
+    try:
+        yield made
+    finally:
+        gone(lambda: client.api.remove_container(made, force=True, v=True))
+
+
+def _copy(client: docker.DockerClient, container: str, path: str, into: Path) -> bool:
+    held = stream(client, container, path)
+    if held is None:
+        return False
+    try:
+        with held, tarfile.open(fileobj=held, mode="r:") as tar:
+            return unpack_tar(tar, into, container, prefix="")
+    except DAMAGE as error:
+        raise OutsideError(f"the engine sent a damaged archive of {path}") from error
