@@ -36,8 +36,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f'Did you mean "{close[0]}"?' if close else None
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """See to it that ``[deploy]`` has no key that its target does not know.
+def refuse_unknown(
+    given: Iterable[str], known: Iterable[str], kind: str = "", table: str = "deploy"
+) -> None:
+    """See to it that a table, such as ``[deploy]``, has no key that nobody knows.
+
+    Args:
+        given: its keys.
+        known: those that there are.
+        kind: of ``[deploy]`` the target.
+        table: its name.
 
     Raises:
         InputError: it has one; the nearest that there is is named.
@@ -45,7 +53,7 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], kind: str) -> Non
     for key in given:
         if key not in known:
             raise InputError(
-                f"[deploy] has no key {key!r} for target {kind}",
+                f"[{table}] has no key {key!r}" + (f" for target {kind}" if kind else ""),
                 hint=did_you_mean(key, known) or f"There are: {', '.join(known)}",
             )
 

@@ -39,6 +39,23 @@ class ContractError(Exception):
     """A file of the bundle cannot be read: damaged, missing, or of a newer format."""
 
 
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """How the values or the predictions of many rows were spread: shares of bins, no row.
+
+    Attributes:
+        shares: the share of the rows in each bin, 0 to 1. Where there are labels or categories, a
+            bin is one of them, in the signature's order (of several labels a row, the share of all
+            of them); else the bins are those that `edges` part.
+        edges: of numbers: the bounds between the bins, ascending; each is the last value of its
+            bin. There is one bin more than edges.
+        rows: how many rows it was learned from.
+    """
+
+    shares: tuple[float, ...]
+    edges: tuple[float, ...] = ()
+    rows: int
+
+
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A raw column as training saw it.
 
@@ -56,6 +73,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         zone: of a datetime, such as ``Europe/Berlin`` or ``UTC+01:00``; None where it has none.
         held: the class of the objects in a column of objects, where JSON has none of the kind.
         ordered: whether its categories have an order.
+        spread: how the values that are not missing were spread; of categories a bin each, of
+            numbers bins of about a tenth. None for few rows and other types, and in older bundles.
     """
 
     name: str
@@ -70,6 +89,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zone: str | None = None
     held: Literal["Decimal", "date", "datetime", "Timestamp"] | None = None
     ordered: bool = False
+    spread: Distribution | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,23 +105,6 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     type: ColumnType
     size: int = 1
-
-
-class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """How the predictions for many rows were spread: shares of bins, no row.
-
-    Attributes:
-        shares: the share of the rows in each bin, 0 to 1. Where there are labels a bin is a label,
-            in the signature's order (of several labels a row, the share of all of them); else the
-            bins are those that `edges` part.
-        edges: of a regression: the bounds between the bins, ascending; each is the last value of
-            its bin. There is one bin more than edges.
-        rows: how many rows it was learned from.
-    """
-
-    shares: tuple[float, ...]
-    edges: tuple[float, ...] = ()
-    rows: int
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mlpack.errors import InputError
-from mlpack.runtime.contract import Category, Column, ColumnType
+from mlpack.runtime.contract import Category, Column, ColumnType, Distribution
 from mlpack.runtime.values import INT64_MAX, plain
+from mlpack.training.spread import of_counts, of_numbers
 
 FEW = 50
 """At most so many different values are told as categories; more are free text or numbers."""
@@ -40,18 +41,34 @@ def column(series: pd.Series[Any]) -> Column:
             f"the column {name!r} has whole numbers of more than 64 bits with a sign",
             hint="Make it a text or a number in data.load: .astype(str) or .astype(float).",
         )
+    categories = _categories(series, present, kind)
     return Column(
         name=name,
         type=kind,
         dtype=_named(series.dtype),
         minimum=minimum,
         maximum=maximum,
-        categories=_categories(series, present, kind),
+        categories=categories,
         missing=missing,
         zone=_zone(series) if kind == "datetime" else None,
         held=_held(present),
         ordered=isinstance(series.dtype, pd.CategoricalDtype) and bool(series.dtype.ordered),
+        spread=_spread(present, kind, categories),
     )
+
+
+def _spread(
+    present: pd.Series[Any], kind: ColumnType, categories: tuple[Category, ...] | None
+) -> Distribution | None:
+    if categories is not None:
+        found = present.value_counts()
+        counted = {(type(plain(value)), plain(value)): int(n) for value, n in found.items()}
+        counts = np.array([counted.get((type(each), each), 0) for each in categories])
+        return of_counts(counts, len(present))
+    if kind not in ("number", "integer"):
+        return None
+    values = np.asarray([float(value) for value in present.tolist()], dtype=np.float64)
+    return of_numbers(values[np.isfinite(values)])
 
 
 def _named(dtype: Any) -> str:

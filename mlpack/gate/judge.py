@@ -1,0 +1,288 @@
+"""What follows from what was found: each rule reads one part of it and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlpack.gate import contract, drift
+from mlpack.gate.limits import Limits
+from mlpack.gate.values import (
+    Calibration,
+    Change,
+    Changed,
+    Drift,
+    Finding,
+    Measured,
+    Metric,
+    Verdict,
+)
+from mlpack.runtime.contract import Manifest, Signature
+
+SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "r2")
+"""Metrics of at most 1, of which more is better."""
+
+ERRORS = ("mae", "rmse")
+"""Metrics in the target's own unit, of which less is better."""
+
+SURE = 0.001
+"""A drift is one where chance explains it less often, over all columns together."""
+
+_ORDER = {"stop": 0, "warn": 1, "told": 2, "fine": 3}
+_NOTICED = 0.1
+_HELD_OUT = 0.2
+_LITTLE_MS, _LITTLE_MB, _LITTLE_BYTES = 0.2, 30, 5_000_000
+_LITTLE_START_MS = 250
+
+
+def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The gravest first."""
+    return tuple(sorted(findings, key=lambda each: _ORDER[each.verdict]))
+
+
+def of_contract(changes: Sequence[Change], before: Manifest, after: Manifest) -> Iterator[Finding]:
+    """A breaking change wants a version that says so."""
+    breaking = [each for each in changes if each.breaking]
+    wrong = contract.version_kept(before.version, after.version, breaking=bool(breaking))
+    for each in changes:
+        verdict: Verdict = "told"
+        if each.breaking:
+            verdict = "warn" if wrong is None else "stop"
+        told = f" ({wrong})" if each.breaking and wrong else ""
+        yield Finding(
+            check="contract", verdict=verdict, where=each.where, what=f"{each.what}{told}"
+        )
+    if not changes:
+        yield Finding(check="contract", verdict="fine", what="the same columns and answers")
+
+
+def of_training(
+    before: tuple[Manifest, Signature], after: tuple[Manifest, Signature], limits: Limits
+) -> Iterator[Finding]:
+    """How much each was trained with, what it knew then, and how good it was when it was."""
+    old, new = before[1].rows, after[1].rows
+    if old and new:
+        share = new / old
+        yield Finding(
+            check="training",
+            verdict="stop" if share < limits.rows else "fine",
+            what=f"trained with {new:,} rows, {old:,} before",
+            value=share,
+            limit=limits.rows,
+        )
+    later = {each.name: each for each in after[1].columns}
+    for column in before[1].columns:
+        if column.name not in later:
+            continue
+        names, share = drift.lost(column, later[column.name])
+        if names:
+            told = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            yield Finding(
+                check="training",
+                verdict="stop" if share > limits.lost else "told",
+                where=column.name,
+                what=f"{told} had {share:.0%} of the rows, and training did not see it any more",
+                value=share,
+                limit=limits.lost,
+            )
+    yield from _when_trained(before, after, limits)
+
+
+def _when_trained(
+    before: tuple[Manifest, Signature], after: tuple[Manifest, Signature], limits: Limits
+) -> Iterator[Finding]:
+    held_out = [each[1].rows * _HELD_OUT for each in (before, after)]
+    for name in (*SCORES, *ERRORS):
+        old, new = before[0].metrics.get(name), after[0].metrics.get(name)
+        if old is None or new is None:
+            continue
+        if name in SCORES:
+            # As of a share of so many rows; other scores vary about as much.
+            chance = sum(0.25 / rows for rows in held_out if rows) ** 0.5 * 2
+            bad = old - new > max(limits.metric_drop, chance)
+        else:
+            bad = new > old * (1 + max(0.5, 2 * limits.metric_drop))
+        if bad:
+            yield Finding(
+                check="training",
+                verdict="stop",
+                where=name,
+                what=f"{name} on training's own held-out rows was {old:.4g} and is {new:.4g}",
+                value=new,
+                limit=old,
+            )
+
+
+def of_predictions(found: Changed, limits: Limits) -> Iterator[Finding]:
+    """How many answers change, and who is refused."""
+    if found.newly_refused:
+        share = found.newly_refused / max(1, found.rows + found.newly_refused)
+        yield Finding(
+            check="predictions",
+            verdict="stop" if share > limits.refused else "warn",
+            what=f"{found.newly_refused:,} rows ({share:.1%}) are refused that were answered",
+            value=share,
+            limit=limits.refused,
+        )
+    if not found.rows:
+        yield Finding(check="predictions", verdict="stop", what="no row is answered by both")
+        return
+    numbers = found.moved is not None and found.examples and "(" not in found.examples[0].after
+    of_values = numbers and found.examples[0].before.replace(".", "", 1).lstrip("-")[:1].isdigit()
+    told = f"{found.changed:,} of {found.rows:,} answers ({found.share:.1%}) are others"
+    yield Finding(
+        check="predictions",
+        verdict=_graded(found.share, limits.changed) if not of_values else "told",
+        what=told,
+        value=found.share,
+        limit=limits.changed,
+    )
+    for each in found.slices[:3]:
+        yield Finding(
+            check="predictions",
+            verdict="told",
+            where=f"{each.column} = {each.values}",
+            what=f"{each.changed:,} of {each.rows:,} ({each.share:.0%}) are others there",
+            value=each.share,
+        )
+
+
+def of_moved(found: Changed, limits: Limits) -> Iterator[Finding]:
+    """How far the values of a regression moved."""
+    if found.moved is None:
+        return
+    yield Finding(
+        check="predictions",
+        verdict=_graded(found.moved, limits.moved),
+        what=f"values moved by {found.moved:.2f} standard deviations (root mean square)",
+        value=found.moved,
+        limit=limits.moved,
+    )
+
+
+def _graded(value: float, limit: float) -> Verdict:
+    if value > limit:
+        return "stop"
+    return "warn" if value > limit / 2 else "fine"
+
+
+def of_metrics(found: Sequence[Metric], limits: Limits) -> Iterator[Finding]:
+    """A metric that surely fell, by more than it may."""
+    for each in found:
+        judged = each.name in SCORES or each.name in ERRORS
+        if each.name in SCORES:
+            allowed = limits.metric_drop
+        else:
+            allowed = 2 * limits.metric_drop * abs(each.before)
+        verdict: Verdict = "fine"
+        if each.surely_worse:
+            verdict = "stop" if judged and each.worse > allowed else "warn"
+        yield Finding(
+            check="metrics",
+            verdict=verdict,
+            where=each.name,
+            what=(
+                f"{each.name} {each.before:.4g} → {each.after:.4g} "
+                f"(difference {each.low:+.3g} to {each.high:+.3g})"
+            ),
+            value=each.worse,
+            limit=allowed if judged else None,
+        )
+
+
+def of_calibration(found: Calibration, limits: Limits) -> Iterator[Finding]:
+    """An error of calibration that surely grew, by more than it may."""
+    grown = found.after - found.before
+    verdict: Verdict = "fine"
+    if found.low > 0:
+        verdict = "stop" if grown > limits.calibration else "warn"
+    yield Finding(
+        check="calibration",
+        verdict=verdict,
+        what=(
+            f"expected calibration error {found.before:.3f} → {found.after:.3f} "
+            f"(difference {found.low:+.3f} to {found.high:+.3f})"
+        ),
+        value=grown,
+        limit=limits.calibration,
+    )
+
+
+def of_inputs(found: Sequence[Drift], limits: Limits) -> Iterator[Finding]:
+    """Columns that are spread otherwise than when the earlier one was trained."""
+    calm = 0
+    for each in sorted(found, key=lambda drift: -drift.psi):
+        verdict = _drifted(each, limits, len(found))
+        if verdict == "fine":
+            calm += 1
+            continue
+        yield Finding(
+            check="inputs",
+            verdict=verdict,
+            where=each.name,
+            what=f"it is spread otherwise than when the model before was trained: {_moved(each)}",
+            value=each.psi,
+            limit=limits.drift,
+        )
+    if calm:
+        yield Finding(check="inputs", verdict="fine", what=f"{calm} columns are spread as before")
+
+
+def of_outputs(found: Drift, limits: Limits) -> Iterator[Finding]:
+    """Predictions that are spread otherwise than those of the earlier one, on the same rows."""
+    yield Finding(
+        check="outputs",
+        verdict=_drifted(found, limits, 1),
+        what=f"the spread of the predictions: {_moved(found)}",
+        value=found.psi,
+        limit=limits.drift,
+    )
+
+
+def _drifted(found: Drift, limits: Limits, columns: int) -> Verdict:
+    if found.p * columns >= SURE:  # Bonferroni's correction
+        return "fine"
+    if found.psi > limits.drift:
+        return "stop"
+    return "warn" if found.psi > min(_NOTICED, limits.drift) else "fine"
+
+
+def _moved(found: Drift) -> str:
+    apart = [after - before for before, after in zip(found.before, found.after, strict=True)]
+    place = max(range(len(apart)), key=lambda each: abs(apart[each]))
+    return (
+        f"PSI {found.psi:.2f}; {found.bins[place]} had {found.before[place]:.0%}, "
+        f"has {found.after[place]:.0%}"
+    )
+
+
+def of_speed(found: Sequence[Measured], limits: Limits) -> Iterator[Finding]:
+    """A server that got slower, larger or later; by very little does not matter."""
+    before, after = found
+    rules = (
+        ("speed", "a row takes", "ms", before.p50_ms, after.p50_ms, limits.latency, _LITTLE_MS),
+        (
+            *("speed", "the start takes", "ms", before.start_ms, after.start_ms),
+            *(limits.start, _LITTLE_START_MS),
+        ),
+        (
+            *("speed", "memory", "MB", before.megabytes, after.megabytes),
+            *(limits.memory, _LITTLE_MB),
+        ),
+    )
+    for _, title, unit, old, new, limit, little in rules:
+        worse = old > 0 and new > old * limit and new - old > little
+        yield Finding(
+            check="speed",
+            verdict="stop" if worse else "fine",
+            what=f"{title} {old:.3g} → {new:.3g} {unit}",
+            value=new / old if old else None,
+            limit=limit,
+        )
+    large = after.size > before.size * limits.size and after.size - before.size > _LITTLE_BYTES
+    yield Finding(
+        check="size",
+        verdict="stop" if large else "fine",
+        what=f"the model's files {before.size / 1e6:.1f} → {after.size / 1e6:.1f} MB",
+        value=after.size / before.size if before.size else None,
+        limit=limits.size,
+    )
