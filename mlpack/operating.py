@@ -133,6 +133,14 @@ class Holding(Target, Protocol):
         ...
 
 
+class Sampling(Target, Protocol):
+    """A target that can bring what its servers have sampled, with the verb ``samples``."""
+
+    def samples(self, release: int | None) -> bytes:
+        """JSON lines of the requests that the servers of a release keep; empty for none."""
+        ...
+
+
 class Running(Target, Protocol):
     """A target at which the model runs, with all verbs."""
 

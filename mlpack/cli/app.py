@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mlpack import __version__
-from mlpack.cli import production, trust
+from mlpack.cli import compare, production, trust
 from mlpack.cli.config import app as config
 from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
 from mlpack.cli.verify import verify
@@ -371,6 +371,7 @@ def cache(
 
 
 production.add(app)
+compare.add(app)
 app.command()(verify)
 app.add_typer(config, name="config")
 trust.add(app)

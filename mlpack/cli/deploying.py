@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlpack import records
-from mlpack.cli import wiring
+from mlpack.cli import comparing, wiring
 from mlpack.cli.console import Console
 from mlpack.operating import Happened, Status
 from mlpack.ports import Deployment, Target
@@ -19,7 +19,13 @@ def _target(project: Project, environment: str) -> Target:
 
 
 def deploy(
-    project: Project, console: Console, *, environment: str, plan: bool, share: int = 0
+    project: Project,
+    console: Console,
+    *,
+    environment: str,
+    plan: bool,
+    share: int = 0,
+    force: str = "",
 ) -> Deployment | deploy_use_case.Plan:
     """See the command ``deploy``."""
     target = _target(project, environment)
@@ -27,10 +33,9 @@ def deploy(
     if share:
         operate.running(target, "canary")
     if plan:
-        return deploy_use_case.plan(built, target)
-    if share:
-        return operate.canary(built, target, share, console)
-    return deploy_use_case.deploy(built, target, environment, console)
+        return deploy_use_case.plan(built, target, share)
+    why = comparing.gate(project, console, target, built, environment=environment, force=force)
+    return deploy_use_case.deploy(built, target, environment, console, share=share, why=why)
 
 
 def status(project: Project, environment: str) -> Status:

@@ -34,15 +34,23 @@ def deploy(
             min=0, max=99, metavar="PERCENT", help="So much of the requests, beside what runs."
         ),
     ] = 0,
+    force: Annotated[
+        str,
+        typer.Option(
+            metavar="WHY", help="Deploy though the gate says no; the target remembers why."
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
     """Deploy what was built to the environment's target, as its configuration says.
+
+    Where a model runs there, the gate compares the two first: see mlpack compare.
 
     Example: mlpack deploy production --plan
     """
     console = open_console()
     outcome = load("mlpack.cli.deploying:deploy")(
-        open_project(folder), console, environment=environment, plan=plan, share=canary
+        open_project(folder), console, environment=environment, plan=plan, share=canary, force=force
     )
     load("mlpack.cli.show:deployed_json" if json else "mlpack.cli.show:deployed")(console, outcome)
     if plan and exit_code and outcome.changes:

@@ -70,9 +70,9 @@ class Served:
         try:
             self._port = self._told(began)
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SECONDS)
-            while self.ask("GET", "/readyz").status != http.HTTPStatus.OK:
-                if time.perf_counter() - began > _SECONDS:
-                    raise OutsideError("its server was not ready in time", where=self._where)
+            while not self._ready():
+                if time.perf_counter() - began > _SECONDS or self._process.poll() is not None:
+                    raise OutsideError("its server did not get ready", where=self._where)
                 time.sleep(_TICK)
         except BaseException:
             self._end()
@@ -107,6 +107,13 @@ class Served:
         except (OSError, http.client.HTTPException) as error:
             raise OutsideError(f"its server does not answer: {error}", where=self._where) from error
         return Reply(response.status, content, time.perf_counter() - began)
+
+    def _ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz").status == http.HTTPStatus.OK
+        except OutsideError:
+            self._connection.close()
+            return False
 
     def megabytes(self) -> float:
         """What its process holds in memory, in units of 1,000,000 bytes; 0 where nobody tells."""

@@ -37,6 +37,7 @@ def compare(rows: Rows, before: Answers, after: Answers) -> Changed:
         if changed[row]
     ]
     return Changed(
+        of="values" if before.labels is None else "labels",
         rows=int(both.sum()),
         refused_before=int(before.refused.sum()),
         refused_after=int(after.refused.sum()),

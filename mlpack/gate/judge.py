@@ -30,8 +30,8 @@ SURE = 0.001
 _ORDER = {"stop": 0, "warn": 1, "told": 2, "fine": 3}
 _NOTICED = 0.1
 _HELD_OUT = 0.2
-_LITTLE_MS, _LITTLE_MB, _LITTLE_BYTES = 0.2, 30, 5_000_000
-_LITTLE_START_MS = 250
+_LITTLE_MS, _LITTLE_START_MS, _LITTLE_MB, _LITTLE_BYTES = 0.1, 250, 30, 5_000_000
+"""What is worse by less than this is not worse."""
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -126,16 +126,22 @@ def of_predictions(found: Changed, limits: Limits) -> Iterator[Finding]:
     if not found.rows:
         yield Finding(check="predictions", verdict="stop", what="no row is answered by both")
         return
-    numbers = found.moved is not None and found.examples and "(" not in found.examples[0].after
-    of_values = numbers and found.examples[0].before.replace(".", "", 1).lstrip("-")[:1].isdigit()
-    told = f"{found.changed:,} of {found.rows:,} answers ({found.share:.1%}) are others"
     yield Finding(
         check="predictions",
-        verdict=_graded(found.share, limits.changed) if not of_values else "told",
-        what=told,
+        # Of values it is told: how far they moved is what counts.
+        verdict=_graded(found.share, limits.changed) if found.of == "labels" else "told",
+        what=f"{found.changed:,} of {found.rows:,} answers ({found.share:.1%}) are others",
         value=found.share,
         limit=limits.changed,
     )
+    if found.of == "values" and found.moved is not None:
+        yield Finding(
+            check="predictions",
+            verdict=_graded(found.moved, limits.moved),
+            what=f"values moved by {found.moved:.2f} standard deviations (root mean square)",
+            value=found.moved,
+            limit=limits.moved,
+        )
     for each in found.slices[:3]:
         yield Finding(
             check="predictions",
@@ -144,19 +150,6 @@ def of_predictions(found: Changed, limits: Limits) -> Iterator[Finding]:
             what=f"{each.changed:,} of {each.rows:,} ({each.share:.0%}) are others there",
             value=each.share,
         )
-
-
-def of_moved(found: Changed, limits: Limits) -> Iterator[Finding]:
-    """How far the values of a regression moved."""
-    if found.moved is None:
-        return
-    yield Finding(
-        check="predictions",
-        verdict=_graded(found.moved, limits.moved),
-        what=f"values moved by {found.moved:.2f} standard deviations (root mean square)",
-        value=found.moved,
-        limit=limits.moved,
-    )
 
 
 def _graded(value: float, limit: float) -> Verdict:
@@ -259,17 +252,11 @@ def of_speed(found: Sequence[Measured], limits: Limits) -> Iterator[Finding]:
     """A server that got slower, larger or later; by very little does not matter."""
     before, after = found
     rules = (
-        ("speed", "a row takes", "ms", before.p50_ms, after.p50_ms, limits.latency, _LITTLE_MS),
-        (
-            *("speed", "the start takes", "ms", before.start_ms, after.start_ms),
-            *(limits.start, _LITTLE_START_MS),
-        ),
-        (
-            *("speed", "memory", "MB", before.megabytes, after.megabytes),
-            *(limits.memory, _LITTLE_MB),
-        ),
+        ("a row takes", "ms", before.p50_ms, after.p50_ms, limits.latency, _LITTLE_MS),
+        ("the start takes", "ms", before.start_ms, after.start_ms, limits.start, _LITTLE_START_MS),
+        ("memory", "MB", before.megabytes, after.megabytes, limits.memory, _LITTLE_MB),
     )
-    for _, title, unit, old, new, limit, little in rules:
+    for title, unit, old, new, limit, little in rules:
         worse = old > 0 and new > old * limit and new - old > little
         yield Finding(
             check="speed",

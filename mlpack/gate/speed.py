@@ -25,14 +25,14 @@ _WARM = 50
 
 def measure(
     models: tuple[tuple[Unpacked, Path], tuple[Unpacked, Path]],
-    row: Mapping[str, Any],
+    rows: tuple[Mapping[str, Any], Mapping[str, Any]],
     stage: Stage,
 ) -> tuple[Measured, Measured]:
     """Start both several times, then ask both one row at a time, in turns.
 
     Args:
         models: both, each with its environment's Python.
-        row: one that both answer.
+        rows: one row as each takes it.
         stage: hears how far it is.
 
     Raises:
@@ -46,11 +46,11 @@ def measure(
             with Served(model, python, env) as server:
                 starts[place].append(server.start_seconds)
         stage.advance(index + 1, total)
-    body = msgspec.json.encode({"instances": [row]})
+    bodies = [msgspec.json.encode({"instances": [row]}) for row in rows]
     times: tuple[list[float], list[float]] = ([], [])
     with ExitStack() as stack:
         servers = [stack.enter_context(Served(model, python, env)) for model, python in models]
-        for server, (model, _) in zip(servers, models, strict=True):
+        for server, body, (model, _) in zip(servers, bodies, models, strict=True):
             reply = server.ask("POST", "/predict", body)
             if reply.status != 200:
                 raise OutsideError(
@@ -62,9 +62,9 @@ def measure(
         for index in range(ROUNDS):
             for place in (0, 1) if index % 2 else (1, 0):
                 asked = servers[place]
-                times[place] += [
-                    asked.ask("POST", "/predict", body).seconds for _ in range(REQUESTS)
-                ]
+                times[place].extend(
+                    asked.ask("POST", "/predict", bodies[place]).seconds for _ in range(REQUESTS)
+                )
             stage.advance(STARTS + index + 1, total)
         held = [server.megabytes() for server in servers]
     found = [

@@ -102,6 +102,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """How the answers differ.
 
     Attributes:
+        of: whether labels or values were compared.
         rows: how many rows both answered.
         refused_before, refused_after: how many rows each refused.
         newly_refused: how many the later one refuses and the earlier one answered.
@@ -113,6 +114,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
         slices: where they are more than elsewhere, the least likely first.
     """
 
+    of: Literal["labels", "values"]
     rows: int
     refused_before: int
     refused_after: int

@@ -12,6 +12,7 @@ from mlpack import files
 from mlpack.errors import InputError
 from mlpack.ports import Action, Built, Deployment, Reporter, Target
 from mlpack.runtime.contract import FORMAT
+from mlpack.usecases.operate import canary, running
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,27 @@ class Plan:
         return any(action.needed for action in self.actions)
 
 
-def plan(built: Built, target: Target) -> Plan:
-    """What `deploy` would do. Changes nothing.
+def plan(built: Built, target: Target, share: int = 0) -> Plan:
+    """What `deploy`, or with a share a canary, would do. Changes nothing.
 
     Raises:
         InputError: the target holds this version with other content.
         OutsideError: the target does not answer, or refuses.
     """
+    if share:
+        return Plan(target.kind, tuple(running(target, "canary").plan(built, share)))
     return Plan(target.kind, tuple(target.plan(built)))
 
 
-def deploy(built: Built, target: Target, environment: str, reporter: Reporter) -> Deployment:
+def deploy(
+    built: Built,
+    target: Target,
+    environment: str,
+    reporter: Reporter,
+    *,
+    share: int = 0,
+    why: str = "",
+) -> Deployment:
     """Deploy, and write what was deployed to ``dist/deployment-ENVIRONMENT.json``.
 
     Args:
@@ -50,6 +61,8 @@ def deploy(built: Built, target: Target, environment: str, reporter: Reporter) -
         target: where it goes.
         environment: its name, such as ``production``.
         reporter: is told what happens.
+        share: so many of a hundred requests, beside what runs; 0 for all of them.
+        why: why the gate was overruled.
 
     Raises:
         InputError: the target holds this version with other content, or `environment` is no name.
@@ -57,7 +70,9 @@ def deploy(built: Built, target: Target, environment: str, reporter: Reporter) -
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", environment):
         raise InputError(f"{environment!r} is not an environment's name")
-    deployment = target.apply(built, reporter)
+    if share:
+        return canary(built, target, share, reporter, why)
+    deployment = target.apply(built, reporter, why=why)
     record: dict[str, Any] = {
         "format": FORMAT,
         "environment": environment,
@@ -67,6 +82,7 @@ def deploy(built: Built, target: Target, environment: str, reporter: Reporter) -
         "reference": deployment.reference,
         "digest": deployment.digest,
         "bundle": built.bundle,
+        **({"forced": why} if why else {}),
     }
     content = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
     files.write(built.dist / f"deployment-{environment}.json", content)

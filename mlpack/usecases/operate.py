@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 from mlpack.errors import InputError
-from mlpack.operating import Happened, Running, Status
+from mlpack.operating import Fetched, Happened, Holding, Running, Status
 from mlpack.ports import Built, Deployment, Reporter, Target
 
 
@@ -26,14 +27,16 @@ def running(target: Target, verb: str) -> Running:
     return cast("Running", target)
 
 
-def canary(built: Built, target: Target, share: int, reporter: Reporter) -> Deployment:
+def canary(
+    built: Built, target: Target, share: int, reporter: Reporter, why: str = ""
+) -> Deployment:
     """Deploy beside what runs, for `share` of a hundred requests.
 
     Raises:
         InputError: the target knows no canaries, or there is no image.
         CheckFailedError, OutsideError: see the target.
     """
-    return running(target, "canary").canary(built, share, reporter)
+    return running(target, "canary").canary(built, share, reporter, why=why)
 
 
 def promote(target: Target, reporter: Reporter) -> Status:
@@ -64,3 +67,9 @@ def logs(target: Target, lines: int, *, follow: bool) -> Iterator[str]:
 def remove(target: Target, reporter: Reporter) -> None:
     """Remove everything at the target; errors as in `canary`."""
     running(target, "remove").remove(reporter)
+
+
+def fetch(target: Target, release: int | None, into: Path, reporter: Reporter) -> Fetched | None:
+    """Bring what runs to this machine; None where nothing does; errors as in `canary`."""
+    running(target, "fetch")
+    return cast("Holding", target).fetch(release, into, reporter)
