@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mlpack.gate import contract, drift
 from mlpack.gate.limits import Limits
@@ -30,6 +30,8 @@ SURE = 0.001
 _ORDER = {"stop": 0, "warn": 1, "told": 2, "fine": 3}
 _NOTICED = 0.1
 _HELD_OUT = 0.2
+_BOTH = 2**0.5
+"""So much wider is the interval of the difference of two independent values than that of each."""
 _LITTLE_MS, _LITTLE_START_MS, _LITTLE_MB, _LITTLE_BYTES = 0.1, 250, 30, 5_000_000
 """What is worse by less than this is not worse."""
 
@@ -158,28 +160,54 @@ def _graded(value: float, limit: float) -> Verdict:
     return "warn" if value > limit / 2 else "fine"
 
 
-def of_metrics(found: Sequence[Metric], limits: Limits) -> Iterator[Finding]:
-    """A metric that surely fell, by more than it may."""
+def of_metrics(
+    found: Sequence[Metric], recorded: Mapping[str, float], limits: Limits
+) -> Iterator[Finding]:
+    """A metric that surely fell, by more than it may.
+
+    The rows are held out from the later version; the earlier one may have learned from them. Where
+    it is surely better on them than it was on its own held-out rows, it has, and what it was then
+    is what the later one is judged by.
+
+    Args:
+        found: the metrics.
+        recorded: those that training measured for the earlier version.
+        limits: what may pass.
+    """
     for each in found:
         judged = each.name in SCORES or each.name in ERRORS
-        if each.name in SCORES:
-            allowed = limits.metric_drop
+        before = recorded.get(each.name)
+        if before is not None and _has_seen(each, before):
+            worse = before - each.after if each.more_is_better else each.after - before
+            # Both were measured on about as many rows, and not on the same ones: some are harder.
+            apart = _BOTH * (each.after_high - each.after_low) / 2
+            sure, judged = worse > apart, judged and worse > 2 * apart
+            told = (
+                f"{each.name} {before:.4g} when the version before was trained, {each.after:.4g} "
+                f"now; on these rows it had {each.before:.4g}, so it has learned from them"
+            )
         else:
-            allowed = 2 * limits.metric_drop * abs(each.before)
+            before, sure, worse = each.before, each.surely_worse, each.worse
+            told = (
+                f"{each.name} {each.before:.4g} → {each.after:.4g} "
+                f"(difference {each.low:+.3g} to {each.high:+.3g})"
+            )
+        allowed = limits.metric_drop * (1 if each.name in SCORES else 2 * abs(before))
         verdict: Verdict = "fine"
-        if each.surely_worse:
-            verdict = "stop" if judged and each.worse > allowed else "warn"
+        if sure:
+            verdict = "stop" if judged and worse > allowed else "warn"
         yield Finding(
             check="metrics",
             verdict=verdict,
             where=each.name,
-            what=(
-                f"{each.name} {each.before:.4g} → {each.after:.4g} "
-                f"(difference {each.low:+.3g} to {each.high:+.3g})"
-            ),
-            value=each.worse,
+            what=told,
+            value=worse,
             limit=allowed if judged else None,
         )
+
+
+def _has_seen(found: Metric, before: float) -> bool:
+    return found.before_low > before if found.more_is_better else found.before_high < before
 
 
 def of_calibration(found: Calibration, limits: Limits) -> Iterator[Finding]:

@@ -237,7 +237,8 @@ def _answers(
             said.append(answers)
     one, two = said
     if before.signature.task == after.signature.task:
-        report, found = _differences(report, rows, one, two, limits, reporter)
+        recorded = before.model.manifest.metrics
+        report, found = _differences(report, rows, one, two, recorded, limits, reporter)
     both = (~one.refused & ~two.refused).nonzero()[0]
     if outside.measure and len(both):
         with reporter.stage("Timing both servers in turns") as stage:
@@ -256,7 +257,13 @@ def _known(of: Version, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(
-    report: Report, rows: Rows, one: Answers, two: Answers, limits: Limits, reporter: Reporter
+    report: Report,
+    rows: Rows,
+    one: Answers,
+    two: Answers,
+    recorded: Mapping[str, float],
+    limits: Limits,
+    reporter: Reporter,
 ) -> tuple[Report, list[Finding]]:
     """Where the answers differ, and which are the better ones."""
     with reporter.stage("Comparing the answers") as stage:
@@ -270,7 +277,7 @@ def _differences(
         if rows.target is not None:
             measured = metrics.compare(rows.target, one, two)
             calibrated = calibration.compare(rows.target, one, two)
-            found += judge.of_metrics(measured, limits)
+            found += judge.of_metrics(measured, recorded, limits)
         if calibrated is not None:
             found += judge.of_calibration(calibrated, limits)
         stage.result(f"{changed.share:.1%} are others")
