@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mlpack.errors import OutsideError
+from mlpack.files import write_tree
 from mlpack.rollout.steps import Clock
 from mlpack.rollout.values import Holder, Release, Replica, Service
 
@@ -27,6 +28,7 @@ class Memory:
     containers: dict = field(default_factory=dict)
     events: list = field(default_factory=list)
     images: set = field(default_factory=lambda: {"image-1", "image-2", "image-3", "image-4"})
+    models: dict = field(default_factory=dict)
     lock: Holder | None = None
     under_way: int = 0
     awake: bool = True
@@ -105,6 +107,12 @@ class FakeHost:
 
     def has_image(self, image):
         return self._call("has_image", lambda: image in self.memory.images)
+
+    def bring(self, release, into):
+        def do():
+            write_tree(into / "lib", self.memory.models[release.image])
+
+        return self._call("bring", do)
 
     def start(self, release: Release):
         def do():

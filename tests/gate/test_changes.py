@@ -94,7 +94,13 @@ def test_where_nothing_stands_out_no_slice_is_told():
 
 def test_columns_are_parted_by_what_stands_in_them():
     told = dict(groups([None, *range(100)]))
-    assert sorted(told) == ["0 to 24.75", "24.75 to 49.5", "49.5 to 74.25", "74.25 to 99", "missing"]
+    assert sorted(told) == [
+        "0 to 24.75",
+        "24.75 to 49.5",
+        "49.5 to 74.25",
+        "74.25 to 99",
+        "missing",
+    ]
     assert sum(each.sum() for each in told.values()) == 101
     assert [name for name, _ in groups(["a", "b", "a", True, "True"])] == ["a", "b", "True", "True"]
     assert groups([f"text {i}" for i in range(100)]) == []

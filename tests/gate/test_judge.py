@@ -60,9 +60,7 @@ def test_categories_that_many_rows_had_and_that_are_gone_stop():
     def column(*categories):
         share = 1 / len(categories)
         spread = Distribution(shares=(share,) * len(categories), rows=100)
-        return Column(
-            name="sex", type="string", dtype="str", categories=categories, spread=spread
-        )
+        return Column(name="sex", type="string", dtype="str", categories=categories, spread=spread)
 
     def of(after):
         sides = [(manifest(), signature(columns=(each,))) for each in (column("f", "m"), after)]
@@ -76,9 +74,7 @@ def test_what_training_measured_itself_may_not_fall_far():
     def of(**metrics):
         sides = (manifest(accuracy=0.95, rmse=2.0), signature()), (manifest(**metrics), signature())
         return [
-            (each.where, each.verdict)
-            for each in judge.of_training(*sides, LIMITS)
-            if each.where
+            (each.where, each.verdict) for each in judge.of_training(*sides, LIMITS) if each.where
         ]
 
     assert of(accuracy=0.6, rmse=2.0) == [("accuracy", "stop")]

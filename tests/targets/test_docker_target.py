@@ -172,3 +172,35 @@ def test_an_engine_that_calls_the_image_otherwise_is_told():
 def test_logs_of_nothing():
     with pytest.raises(InputError, match="nothing is deployed"):
         target(Memory()).logs(10, follow=False)
+
+
+def test_what_answers_is_fetched_or_a_release_of_the_history(tmp_path):
+    memory = Memory()
+    other = "sha256:" + "e" * 64
+    memory.models = {CONFIG: {"churn/__init__.py": b"1"}, other: {"churn/__init__.py": b"2"}}
+    assert target(memory).fetch(None, tmp_path / "none", Silent()) is None
+    target(memory).apply(built(), Silent())
+    target(memory).apply(built("1.3.0", other), Silent())
+    found = target(memory).fetch(None, tmp_path / "live", Silent())
+    assert (found.version, found.release) == ("1.3.0", 2)
+    assert (found.folder / "lib" / "churn" / "__init__.py").read_bytes() == b"2"
+    before = target(memory).fetch(1, tmp_path / "before", Silent())
+    assert (before.folder / "lib" / "churn" / "__init__.py").read_bytes() == b"1"
+    with pytest.raises(InputError, match="no release 7"):
+        target(memory).fetch(7, tmp_path / "never", Silent())
+    assert not (tmp_path / "never").exists()
+
+
+def test_the_plan_of_a_canary_stops_nothing():
+    memory = Memory()
+    target(memory).apply(built(), Silent())
+    plan = target(memory).plan(built("1.3.0", "sha256:" + "e" * 64), 10)
+    assert told(plan) == [("load", True), ("start", True), ("move", True)]
+    assert plan[2].what == "10% of the requests"
+
+
+def test_why_the_gate_was_overruled_stands_in_the_history():
+    memory = Memory()
+    target(memory).apply(built(), Silent(), why="the chief said so")
+    target(memory).canary(built("1.3.0", "sha256:" + "e" * 64), 10, Silent(), why="once more")
+    assert [each.why for each in target(memory).history()] == ["the chief said so", "once more"]

@@ -1,0 +1,133 @@
+"""A model's files out of every kind of artifact, and nothing out of what leads elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+from bundling import Remembering, lock_text, make_project, onnx_bundle, python_bundle
+from images import image_of
+
+from mlpack.delivery.unpacked import found, unpack, unpack_image, unpack_tar
+from mlpack.errors import InputError
+from mlpack.materials import materials
+from mlpack.packagers.wheel import WheelPackager
+from mlpack.packagers.zip import ZipPackager
+from mlpack.runtime.model import Model
+from mlpack.sbom import cyclonedx
+from mlpack.wheelfile import installed
+
+BUNDLE = onnx_bundle(make_project())
+
+
+def in_image(bundle=BUNDLE, **more):
+    files = {f"app/lib/{name}": data for name, data in installed(bundle).items()}
+    return {**files, "app/sbom.cdx.json": cyclonedx(materials(bundle)), **more}
+
+
+def test_a_wheel_says_ranges_and_a_zip_the_lock(tmp_path):
+    wheel = WheelPackager().package(BUNDLE, tmp_path, Remembering())
+    zipped = ZipPackager().package(BUNDLE, tmp_path, Remembering())
+    one = unpack(tmp_path / wheel.file, tmp_path / "one")
+    two = unpack(tmp_path / zipped.file, tmp_path / "two")
+    assert one.manifest == two.manifest == BUNDLE.manifest
+    assert (one.exact, two.exact) == (False, True)
+    assert "numpy>=" in one.requirements.replace("numpy<", "numpy>=")
+    assert "numpy==2.4.6 \\\n    --hash=sha256:" + "0" * 64 in two.requirements
+    assert 'uvloop==0.23.0; sys_platform != "win32" \\\n' in two.requirements
+    assert two.requirements.count("==") == lock_text().count("==")
+    assert Model(two.data).predict({"size": 2.0}) == 4.0
+    assert sorted(each.name for each in (tmp_path / "two").iterdir()) == ["lib", "sbom.cdx.json"]
+
+
+def test_an_image_gives_the_model_of_its_last_layer(tmp_path):
+    other = {"app/lib/numpy/__init__.py": b"", "app/lib/numpy/big.so": b"x" * 100}
+    image = image_of(tmp_path, {"etc/os-release": b""}, other, in_image())
+    model = unpack_image(image, tmp_path / "model", "an image")
+    assert model.manifest == BUNDLE.manifest
+    assert model.exact
+    assert not (model.library / "numpy").exists()
+    assert Model(model.data).predict({"size": 2.0}) == 4.0
+    assert found(tmp_path / "model") == model
+
+
+def test_an_image_of_somebody_else_has_no_model(tmp_path):
+    image = image_of(tmp_path, {"app/lib/numpy/__init__.py": b""})
+    with pytest.raises(InputError, match="no image of mlpack's"):
+        unpack_image(image, tmp_path / "model", "an image")
+    assert not (tmp_path / "model").exists()
+
+
+def tar_with(*members):
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as tar:
+        for member, content in members:
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    held.seek(0)
+    return tarfile.open(fileobj=held, mode="r:")
+
+
+def test_links_and_devices_are_left_out_and_names_stay_inside(tmp_path):
+    link = tarfile.TarInfo("app/lib/passwd")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    device = tarfile.TarInfo("app/lib/null")
+    device.type = tarfile.CHRTYPE
+    with tar_with((link, b""), (device, b""), (tarfile.TarInfo("./app/lib/fine"), b"1")) as tar:
+        assert unpack_tar(tar, tmp_path / "root", "a tar") is False
+    assert [each.name for each in (tmp_path / "root" / "lib").iterdir()] == ["fine"]
+    with (
+        tar_with((tarfile.TarInfo("app/../../evil"), b"1")) as tar,
+        pytest.raises(InputError, match="leads outside"),
+    ):
+        unpack_tar(tar, tmp_path / "root", "a tar")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_what_is_no_artifact_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / "x.txt").write_text("x")
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr("other/__init__.py", "")
+    for name, message in (
+        ("x.txt", "no artifact"),
+        ("x.zip", "damaged"),
+        ("x.whl", "no model"),
+        ("missing.whl", "no such artifact"),
+    ):
+        with pytest.raises(InputError, match=message):
+            unpack(tmp_path / name, tmp_path / "into")
+        assert not (tmp_path / "into").exists()
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        {"name": "a b", "version": "1", "purl": "pkg:pypi/a", "hashes": []},
+        {"name": "a", "version": "1 --index-url http://evil", "purl": "pkg:pypi/a"},
+        {"name": "a", "version": "1\nevil @ http://evil", "purl": "pkg:pypi/a"},
+        {"name": "a", "version": "1", "purl": "pkg:pypi/a", "bom-ref": "x#\n-r evil"},
+        {
+            "name": "a",
+            "version": "1",
+            "purl": "pkg:pypi/a",
+            "hashes": [{"alg": "SHA-256", "content": "0\n--index-url http://evil"}],
+        },
+    ],
+)
+def test_a_bill_cannot_tell_an_installer_anything_but_packages(tmp_path, component):
+    bill = json.dumps({"components": [component]}).encode()
+    image = image_of(tmp_path, in_image(**{"app/sbom.cdx.json": bill}))
+    with pytest.raises(InputError, match=r"sbom|no package|hash"):
+        unpack_image(image, tmp_path / "model", "an image")
+
+
+def test_a_pickle_says_its_lock_too(tmp_path):
+    bundle = python_bundle(None)
+    zipped = ZipPackager().package(bundle, tmp_path, Remembering())
+    model = unpack(tmp_path / zipped.file, tmp_path / "model")
+    assert model.manifest.form == "python"
+    assert "scikit-learn==1.9.1" in model.requirements
