@@ -263,6 +263,48 @@ def test_ten_deploys_and_five_ways_back_lose_no_request(project):
     assert set(status) == {"live"}, "what one went back from is gone"
 
 
+def test_the_gate_stops_a_worse_model_unless_it_is_forced(project, base, tmp_path):
+    before = project.status()["live"]
+    root = tmp_path / "shuffled"
+    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__")
+    shutil.copytree(project.root, root, ignore=ignored)
+    (root / "pyproject.toml").write_text(
+        (root / "pyproject.toml").read_text().replace('version = "0.1.0"', 'version = "0.2.0"')
+    )
+    with (root / "src" / "penguins" / "data.py").open("a") as out:
+        out.write(
+            "\n_real = load\n\n\ndef load(config):\n    found = _real(config)\n"
+            '    mixed = found["species"].sample(frac=1, random_state=1)\n'
+            "    return found.assign(species=mixed.to_numpy())\n"
+        )
+    worse = Project(project.environment, root, project.port, project.host)
+    worse.path = project.path
+    worse.configure(env={"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl", "MLPACK_SAMPLE_RATE": "1"})
+    for words in (["lock"], ["train"], ["build", "--base", f"archive:{base}", "--no-load"]):
+        project.environment.mlpack(*words, cwd=root)
+    stopped = worse.mlpack("deploy", code=1).stderr
+    assert "the gate stopped it: " in stopped
+    assert "accuracy on training's own held-out rows was" in stopped
+    assert (root / "dist" / "gate-production.html").is_file()
+    assert project.status()["live"]["release"] == before["release"]
+    worse.mlpack("deploy", "--force", "a test of the way back")
+    assert json.loads(project.mlpack("history", "--json").stdout)[-1]["why"] == (
+        "a test of the way back"
+    )
+    # What answers badly is brought back, in its own versions, with what it was asked.
+    post(f"http://127.0.0.1:{project.port}/predict", ROW)
+    pulled = json.loads(worse.mlpack("pull", "--json").stdout)
+    assert (pulled["version"], pulled["exact"]) == ("0.2.0", True)
+    deadline = time.monotonic() + 10
+    while not pulled["rows"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+        pulled = json.loads(worse.mlpack("pull", "--json").stdout)
+    words = (pulled["python"], "-m", "penguins", "replay", pulled["samples"])
+    assert "no difference" in run(*words, cwd=pulled["library"]).stdout.lower()
+    project.mlpack("rollback")
+    assert project.status()["live"]["version"] == "0.1.0"
+
+
 def test_what_never_becomes_ready_gets_no_request(project):
     before = project.status()["live"]
     project.configure(env={"MLPACK_API_KEYS_FILE": "/no/such/file"})

@@ -29,6 +29,7 @@ class Memory:
     events: list = field(default_factory=list)
     images: set = field(default_factory=lambda: {"image-1", "image-2", "image-3", "image-4"})
     models: dict = field(default_factory=dict)
+    samples: dict = field(default_factory=dict)
     lock: Holder | None = None
     under_way: int = 0
     awake: bool = True
@@ -113,6 +114,9 @@ class FakeHost:
             write_tree(into / "lib", self.memory.models[release.image])
 
         return self._call("bring", do)
+
+    def samples(self, release):
+        return self._call("samples", lambda: self.memory.samples.get(release, b""))
 
     def start(self, release: Release):
         def do():

@@ -15,7 +15,18 @@ from mlpack.errors import InputError, OutsideError
 from mlpack.oci.install import HOME, LIBRARY
 from mlpack.oci.members import DAMAGE
 from mlpack.rollout.engine import CONFLICT, gone, stream
+from mlpack.runtime.samples import FILES
 from mlpack.sbom import SBOM_FILE
+
+
+_SAMPLES = "MLPACK_SAMPLE_FILE"
+_READ = f"""\
+import pathlib, sys
+for end in [*(f".{{number}}" for number in range({FILES - 1}, 0, -1)), ""]:
+    path = pathlib.Path(sys.argv[1] + end)
+    if path.is_file():
+        sys.stdout.buffer.write(path.read_bytes())
+"""
 
 
 def bring(client: docker.DockerClient, image: str, container: str, into: Path) -> None:
@@ -40,6 +51,21 @@ def bring(client: docker.DockerClient, image: str, container: str, into: Path) -
         if not there:
             raise InputError("there is no model in its image", where=container)
         _copy(client, name, f"/{HOME}/{SBOM_FILE}", into)
+
+
+def sampled(client: docker.DockerClient, container: str) -> bytes:
+    """The requests that a running container has sampled, the oldest file first; empty for none.
+
+    Its own Python reads them: they lie in memory, where an engine copies nothing from.
+    """
+    config = client.api.inspect_container(container)["Config"]
+    told = dict(each.partition("=")[::2] for each in config["Env"] or [])
+    path, python = told.get(_SAMPLES), (config["Entrypoint"] or [""])[0]
+    if not path or not python:
+        return b""
+    made = client.api.exec_create(container, [python, "-c", _READ, path])["Id"]
+    said, _ = client.api.exec_start(made, demux=True)
+    return bytes(said or b"")
 
 
 @contextmanager

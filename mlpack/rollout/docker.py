@@ -18,7 +18,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import LogConfig
 
 from mlpack.errors import OutsideError
-from mlpack.rollout.bringing import bring
+from mlpack.rollout.bringing import bring, sampled
 from mlpack.rollout.engine import (
     CONFLICT,
     LOGS,
@@ -183,6 +183,16 @@ class DockerHost:
         name = replica_name(self._service.name, release.number, 1)
         with self._asked() as client:
             bring(client, release.image, name, into)
+
+    def samples(self, release: int) -> bytes:
+        """What the running containers of a release have sampled, one after the other."""
+        names = [
+            replica_name(self._service.name, each.release, each.index)
+            for each in self.replicas()
+            if each.release == release and each.running
+        ]
+        with self._asked() as client:
+            return b"".join(sampled(client, name) for name in names)
 
     def start(self, release: Release) -> None:
         """Make and start the containers: without privileges, read-only, limited."""

@@ -80,6 +80,10 @@ class Host(Protocol):
         """
         ...
 
+    def samples(self, release: int) -> bytes:
+        """The requests that the containers of a release that run have sampled, as JSON lines."""
+        ...
+
     def start(self, release: Release) -> None:
         """Make and start its containers: those that are missing, and those that stand still."""
         ...

@@ -60,7 +60,7 @@ class DockerTarget:
     verbs = frozenset(
         (
             *("plan", "apply", "canary", "promote", "rollback", "status", "history", "logs"),
-            *("fetch", "remove"),
+            *("fetch", "samples", "remove"),
         )
     )
 
@@ -242,6 +242,15 @@ class DockerTarget:
                 self.host.bring(wanted, folder)
             stage.result(wanted.digest[:19])
         return Fetched(into, wanted.version, wanted.number, wanted.digest)
+
+    def samples(self, release: int | None) -> bytes:
+        """What the servers of what answers, or of another release, have sampled.
+
+        Raises:
+            OutsideError: the host does not answer.
+        """
+        traffic = self.host.traffic()
+        return b"" if traffic is None else self.host.samples(release or traffic.live)
 
     def remove(self, reporter: Reporter) -> None:
         """Remove the containers, the proxy and what is remembered. Images stay.
