@@ -1,4 +1,4 @@
-"""The gate against models that must not go on, and one that may: each trained, built and compared."""
+"""The gate against models that must not go on, and one that may, each trained and built anew."""
 
 from __future__ import annotations
 

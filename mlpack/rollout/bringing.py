@@ -18,7 +18,6 @@ from mlpack.rollout.engine import CONFLICT, gone, stream
 from mlpack.runtime.samples import FILES
 from mlpack.sbom import SBOM_FILE
 
-
 _SAMPLES = "MLPACK_SAMPLE_FILE"
 _READ = f"""\
 import pathlib, sys
