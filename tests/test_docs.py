@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from mlpack import serving
 from mlpack.config import parse_toml
+from mlpack.gate.limits import Limits
+from mlpack.gate.limits import read as read_limits
 from mlpack.inspection.settings import read as read_settings
 from mlpack.packagers.docker_image import NETWORK
 
@@ -103,3 +106,12 @@ def test_the_settings_of_the_image_that_the_document_shows_are_taken():
     assert image.pip.no_binary == ("psycopg2",)
     assert [secret.name for secret in image.secrets] == ["netrc", "token"]
     assert f"`{NETWORK}=host`" in section
+
+
+def test_the_limits_of_the_gate_are_those_that_the_page_tells():
+    text = (ROOT / "docs" / "compare.md").read_text()
+    told = re.search(r"```toml\n# config/production.toml\n(.*?)```", text, re.DOTALL)
+    assert told is not None
+    found = parse_toml(told[1], "docs/compare.md")
+    assert set(found["gate"]) == {each.name for each in fields(Limits)}
+    assert read_limits(found) == Limits()
