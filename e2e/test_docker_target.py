@@ -284,7 +284,7 @@ def test_the_gate_stops_a_worse_model_unless_it_is_forced(project, base, tmp_pat
         project.environment.mlpack(*words, cwd=root)
     stopped = worse.mlpack("deploy", code=1).stderr
     assert "the gate stopped it: " in stopped
-    assert "accuracy on training's own held-out rows was" in stopped
+    assert "accuracy: on training's own held-out rows it was" in stopped
     assert (root / "dist" / "gate-production.html").is_file()
     assert project.status()["live"]["release"] == before["release"]
     worse.mlpack("deploy", "--force", "a test of the way back")

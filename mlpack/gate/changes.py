@@ -30,7 +30,7 @@ def compare(rows: Rows, before: Answers, after: Answers) -> Changed:
     """How the answers to the same rows differ."""
     both = ~before.refused & ~after.refused
     changed, by, moved = _differences(before, after, both)
-    order = np.argsort(-by, kind="stable")
+    order = np.lexsort((-by, ~changed))  # those that changed first, the largest of them first
     examples = [
         Example(row=int(row), before=_told(before, row), after=_told(after, row), by=float(by[row]))
         for row in order[:EXAMPLES].tolist()

@@ -108,7 +108,7 @@ def _when_trained(
                 check="training",
                 verdict="stop",
                 where=name,
-                what=f"{name} on training's own held-out rows was {old:.4g} and is {new:.4g}",
+                what=f"on training's own held-out rows it was {old:.4g}, and is {new:.4g}",
                 value=new,
                 limit=old,
             )
@@ -183,13 +183,13 @@ def of_metrics(
             apart = _BOTH * (each.after_high - each.after_low) / 2
             sure, judged = worse > apart, judged and worse > 2 * apart
             told = (
-                f"{each.name} {before:.4g} when the version before was trained, {each.after:.4g} "
-                f"now; on these rows it had {each.before:.4g}, so it has learned from them"
+                f"{before:.4g} when the version before was trained, {each.after:.4g} now; on these "
+                f"rows it had {each.before:.4g}, so it has learned from them"
             )
         else:
             before, sure, worse = each.before, each.surely_worse, each.worse
             told = (
-                f"{each.name} {each.before:.4g} → {each.after:.4g} "
+                f"{each.before:.4g} → {each.after:.4g} "
                 f"(difference {each.low:+.3g} to {each.high:+.3g})"
             )
         allowed = limits.metric_drop * (1 if each.name in SCORES else 2 * abs(before))

@@ -52,6 +52,15 @@ def test_probabilities_tell_how_far_apart_answers_are():
     assert found.examples[0].by == pytest.approx(0.5)
 
 
+def test_examples_are_those_that_changed_however_far_others_moved():
+    def of(label, a):
+        return {"label": label, "probabilities": {"a": a, "b": 1 - a}}
+
+    one = parse([of("a", 0.99)] * 30 + [of("a", 0.51)])
+    two = parse([of("a", 0.6)] * 30 + [of("b", 0.49)])
+    assert [each.row for each in compare(rows(31), one, two).examples] == [30]
+
+
 def test_a_class_that_the_other_does_not_have_has_no_probability():
     one = parse([{"label": "a", "probabilities": {"a": 1.0}}])
     two = parse([{"label": "a", "probabilities": {"a": 0.75, "c": 0.25}}])
