@@ -305,6 +305,34 @@ def test_the_gate_stops_a_worse_model_unless_it_is_forced(project, base, tmp_pat
     assert project.status()["live"]["version"] == "0.1.0"
 
 
+def test_a_canary_is_watched_and_gets_all_requests_or_none(project):
+    sampling = {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl", "MLPACK_SAMPLE_RATE": "0.2"}
+    project.configure(env=sampling)
+    project.mlpack("deploy")
+    live = project.status()["live"]["release"]
+    with Load(project.port, ROW) as load:
+        project.configure(env={**sampling, "MLPACK_MAX_ROWS": "78"})
+        told = json.loads(
+            project.mlpack("deploy", "--canary", "30", "--for", "0.2", "--json").stdout
+        )
+        assert (told["promoted"], told["live"]["failed"], told["canary"]["failed"]) == (True, 0, 0)
+        assert told["canary"]["requests"] > 100
+        assert told["copied"] > 50
+        shadow = json.loads(project.mlpack("shadow", "--for", "0.1", "--json").stdout)
+        assert (shadow["stopped"], shadow["changed"]["changed"]) == (False, 0)
+    assert load.lost == []
+    assert project.status()["live"]["release"] == live + 1
+    with Load(project.port, ROW):
+        # It refuses everybody: its callers have no key.
+        project.configure(env={**sampling, "MLPACK_API_KEYS": "a-key-that-nobody-has-0123456789"})
+        words = ("deploy", "--canary", "30", "--for", "5", "--json")
+        told = json.loads(project.mlpack(*words, code=1).stdout)
+    assert (told["promoted"], told["ended"]) == (False, True)
+    assert told["findings"][0]["where"] == "errors"
+    assert told["seconds"] < 60
+    assert project.status()["live"]["release"] == live + 1
+
+
 def test_what_never_becomes_ready_gets_no_request(project):
     before = project.status()["live"]
     project.configure(env={"MLPACK_API_KEYS_FILE": "/no/such/file"})

@@ -133,6 +133,29 @@ class Holding(Target, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What a server has counted since it started.
+
+    Attributes:
+        requests: for predictions, answered.
+        failed: those that it refused or failed: all but those with a status of 200 to 299.
+        seconds: how long all of them took together.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+class Counting(Target, Protocol):
+    """A target whose servers can be asked what they have counted, with the verb ``counted``."""
+
+    def counted(self, release: int) -> Mapping[str, Counted]:
+        """By the name of each server of a release that runs."""
+        ...
+
+
 class Sampling(Target, Protocol):
     """A target that can bring what its servers have sampled, with the verb ``samples``."""
 

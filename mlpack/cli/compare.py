@@ -1,4 +1,4 @@
-"""The commands ``compare`` and ``pull``."""
+"""The commands ``compare``, ``shadow`` and ``pull``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mlpack.plugins import load
 def add(app: typer.Typer) -> None:
     """Put the commands of this file into `app`."""
     app.command()(compare)
+    app.command()(shadow)
     app.command()(pull)
 
 
@@ -72,6 +73,35 @@ def compare(
         environment=environment,
         html=html,
         measure=measure,
+    )
+    load("mlpack.cli.show_compared:as_json" if json else "mlpack.cli.show_compared:table")(
+        console, found, page
+    )
+    if found.stops:
+        raise typer.Exit(1)
+
+
+def shadow(
+    environment: Annotated[str, typer.Argument(help="Such as production.")],
+    folder: Folder = HERE,
+    minutes: Annotated[
+        float, typer.Option("--for", min=0.0, metavar="MINUTES", help="For how long.")
+    ] = 10.0,
+    html: Annotated[
+        Path | None, typer.Option(help="Where the page goes; by default dist/shadow.html.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask what is in dist/ the requests that production is asked, and compare the answers.
+
+    The requests are those that the servers sample; nobody gets the candidate's answers, and nothing
+    in production changes. Ends with 1 where a limit of [gate] is passed.
+
+    Example: mlpack shadow production --for 10
+    """
+    console = open_console()
+    found, page = load("mlpack.cli.trying:shadow")(
+        open_project(folder), console, environment=environment, minutes=minutes, html=html
     )
     load("mlpack.cli.show_compared:as_json" if json else "mlpack.cli.show_compared:table")(
         console, found, page

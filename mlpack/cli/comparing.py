@@ -119,7 +119,7 @@ def _gated(
         if there is None:
             return None
         one = compare_use_case.version(found(there.folder), _told(target, there))
-        two = _built(built, folder / "after")
+        two = built_version(built, folder / "after")
         if one.model.manifest == two.model.manifest:
             return None
         reference = _reference(project, two)
@@ -155,7 +155,7 @@ def pull(
         wiring.target(wiring.deploy_settings(project, environment)),
         release,
         output or project.cache_dir / "pulled" / environment,
-        environments=_environments(),
+        environments=environments(),
         reporter=console,
     )
 
@@ -170,20 +170,37 @@ def _version(project: Project, text: str, folder: Path, console: Console) -> Ver
     if path.is_file():
         return compare_use_case.version(unpack(path, folder), path.name)
     if (path / BUILD_FILE).is_file():
-        return _built(records.read_build(path), folder)
+        return built_version(records.read_build(path), folder)
     if text in config.environments(project.config_dir):
         target = wiring.target(wiring.deploy_settings(project, text))
-        there = operate.fetch(target, None, folder, console)
-        if there is None:
-            raise InputError(f"nothing is deployed in {text}", hint=f"mlpack deploy {text}")
-        return compare_use_case.version(found(there.folder), f"{text}, {_told(target, there)}")
+        return running_version(target, text, folder, console)
     raise InputError(
         f"{text!r} is no artifact, no folder with {BUILD_FILE} and no environment",
         hint="mlpack compare production, or: mlpack compare old.zip dist",
     )
 
 
-def _built(built: Built, folder: Path) -> Version:
+def running_version(target: Target, environment: str, folder: Path, console: Console) -> Version:
+    """What runs in an environment.
+
+    Raises:
+        InputError: nothing does.
+        OutsideError: its target does not answer.
+    """
+    there = operate.fetch(target, None, folder, console)
+    if there is None:
+        raise InputError(
+            f"nothing is deployed in {environment}", hint=f"mlpack deploy {environment}"
+        )
+    return compare_use_case.version(found(there.folder), f"{environment}, {_told(target, there)}")
+
+
+def built_version(built: Built, folder: Path) -> Version:
+    """What was built, unpacked.
+
+    Raises:
+        InputError: nothing was.
+    """
     kind = next((kind for kind in _BEST if kind in built.artifacts), None)
     if kind is None:
         raise InputError("nothing is built", where=built.dist.name, hint="Run: mlpack build")
@@ -200,9 +217,10 @@ def _reference(project: Project, of: Version) -> gate_rows.Rows | None:
 
 
 def _outside(*, measure: bool = True) -> Outside:
-    return Outside(_environments(), run, measure)
+    return Outside(environments(), run, measure)
 
 
-def _environments() -> Environments:
+def environments() -> Environments:
+    """Environments for models of others, in the user's cache."""
     root = default_root(os.environ, Path.home()) / "environments"
     return Environments(root, run, os.environ)

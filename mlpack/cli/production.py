@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +34,15 @@ def deploy(
             min=0, max=99, metavar="PERCENT", help="So much of the requests, beside what runs."
         ),
     ] = 0,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            "--for",
+            min=0.0,
+            metavar="MINUTES",
+            help="With --canary: watch it for so long, then promote it or end it.",
+        ),
+    ] = 0.0,
     force: Annotated[
         str,
         typer.Option(
@@ -49,12 +58,19 @@ def deploy(
     Example: mlpack deploy production --plan
     """
     console = open_console()
+    project = open_project(folder)
     outcome = load("mlpack.cli.deploying:deploy")(
-        open_project(folder), console, environment=environment, plan=plan, share=canary, force=force
+        project, console, environment=environment, plan=plan, share=canary, force=force
     )
-    load("mlpack.cli.show:deployed_json" if json else "mlpack.cli.show:deployed")(console, outcome)
+    watching = bool(canary and minutes) and not plan
+    if not json:
+        load("mlpack.cli.show:deployed")(console, outcome)
+    elif not watching:  # one document: that of the watching
+        load("mlpack.cli.show:deployed_json")(console, outcome)
     if plan and exit_code and outcome.changes:
         raise typer.Exit(1)
+    if watching:
+        watched(project, console, environment, minutes, json=json)
 
 
 def status(environment: Environment, folder: Folder = HERE, json: Json = False) -> None:
@@ -118,16 +134,43 @@ def rollback(
     load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
 
 
-def promote(environment: Environment, folder: Folder = HERE, json: Json = False) -> None:
-    """Give the canary all requests.
+def promote(
+    environment: Environment,
+    folder: Folder = HERE,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            "--for",
+            min=0.0,
+            metavar="MINUTES",
+            help="First watch it for so long; end it at once where it does badly.",
+        ),
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Give the canary all requests; with --for only where it does well.
 
-    Example: mlpack promote production
+    With --for it ends with 1 where the canary was ended, or had too few requests to be judged by.
+
+    Example: mlpack promote production --for 10
     """
     console = open_console()
-    found = load("mlpack.cli.deploying:promote")(
-        open_project(folder), console, environment=environment
-    )
+    project = open_project(folder)
+    if minutes:
+        watched(project, console, environment, minutes, json=json)
+        return
+    found = load("mlpack.cli.deploying:promote")(project, console, environment=environment)
     load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+
+
+def watched(project: Any, console: Any, environment: str, minutes: float, *, json: bool) -> None:  # noqa: ANN401 - classes that load only here
+    """Watch a canary, and tell what became of it; ends with 1 where it was not promoted."""
+    found = load("mlpack.cli.trying:canary")(
+        project, console, environment=environment, minutes=minutes
+    )
+    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_compared:trial")(console, found)
+    if not found.promoted:
+        raise typer.Exit(1)
 
 
 def remove(

@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from mlpack.cli.console import Console
+    from mlpack.gate.trial import Trial
     from mlpack.gate.values import Report
     from mlpack.usecases.pull import Pulled
 
@@ -55,3 +56,16 @@ def pulled(console: Console, found: Pulled) -> None:
         asked = shlex.quote(str(found.samples))
         console.say(f"To ask again: {program}{found.package} replay {asked}")
     console.result(str(found.folder))
+
+
+def trial(console: Console, found: Trial) -> None:
+    """What became of a canary; its release on standard output."""
+    console.table(
+        [(_MARKS[each.verdict], each.where or each.check, each.what) for each in found.findings],
+        ("", "about", "what"),
+    )
+    if found.promoted:
+        console.say(f"Release {found.release} ({found.version}) has all requests now.")
+    elif found.ended:
+        console.warn(f"release {found.release} ({found.version}) was ended: see what stopped it")
+    console.result(str(found.release))

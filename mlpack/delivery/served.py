@@ -98,14 +98,21 @@ class Served:
         Raises:
             OutsideError: it does not answer.
         """
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        began = time.perf_counter()
         try:
-            self._connection.request(method, path, body, headers)
-            response = self._connection.getresponse()
-            content = response.read()
+            try:
+                return self._once(method, path, body)
+            except (http.client.RemoteDisconnected, BrokenPipeError):
+                self._connection.close()  # it was idle for too long
+                return self._once(method, path, body)
         except (OSError, http.client.HTTPException) as error:
             raise OutsideError(f"its server does not answer: {error}", where=self._where) from error
+
+    def _once(self, method: str, path: str, body: bytes | None) -> Reply:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        began = time.perf_counter()
+        self._connection.request(method, path, body, headers)
+        response = self._connection.getresponse()
+        content = response.read()
         return Reply(response.status, content, time.perf_counter() - began)
 
     def _ready(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError, ImageNotFound
@@ -25,6 +26,14 @@ for end in [*(f".{{number}}" for number in range({FILES - 1}, 0, -1)), ""]:
     path = pathlib.Path(sys.argv[1] + end)
     if path.is_file():
         sys.stdout.buffer.write(path.read_bytes())
+"""
+
+
+_ASK = """\
+import http.client, sys
+asked = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
+asked.request("GET", "/metrics")
+sys.stdout.buffer.write(asked.getresponse().read())
 """
 
 
@@ -59,10 +68,25 @@ def sampled(client: docker.DockerClient, container: str) -> bytes:
     """
     config = client.api.inspect_container(container)["Config"]
     told = dict(each.partition("=")[::2] for each in config["Env"] or [])
-    path, python = told.get(_SAMPLES), (config["Entrypoint"] or [""])[0]
-    if not path or not python:
+    path = told.get(_SAMPLES)
+    return _said(client, container, config, _READ, path) if path else b""
+
+
+def metrics(client: docker.DockerClient, container: str) -> str:
+    """What a running container tells at ``/metrics``; empty where it does not answer."""
+    config = client.api.inspect_container(container)["Config"]
+    told = dict(each.partition("=")[::2] for each in config["Env"] or [])
+    return _said(client, container, config, _ASK, told.get("MLPACK_PORT", "8080")).decode()
+
+
+def _said(
+    client: docker.DockerClient, container: str, config: Mapping[str, Any], code: str, word: str
+) -> bytes:
+    """What a line of Python says that the container's own Python runs."""
+    python = (config["Entrypoint"] or [""])[0]
+    if not python:
         return b""
-    made = client.api.exec_create(container, [python, "-c", _READ, path])["Id"]
+    made = client.api.exec_create(container, [python, "-I", "-c", code, word])["Id"]
     said, _ = client.api.exec_start(made, demux=True)
     return bytes(said or b"")
 

@@ -18,7 +18,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import LogConfig
 
 from mlpack.errors import OutsideError
-from mlpack.rollout.bringing import bring, sampled
+from mlpack.rollout.bringing import bring, metrics, sampled
 from mlpack.rollout.engine import (
     CONFLICT,
     LOGS,
@@ -186,13 +186,20 @@ class DockerHost:
 
     def samples(self, release: int) -> bytes:
         """What the running containers of a release have sampled, one after the other."""
-        names = [
+        with self._asked() as client:
+            return b"".join(sampled(client, name) for name in self._running(release))
+
+    def metrics(self, release: int) -> Mapping[str, str]:
+        """What each running container of a release tells at ``/metrics``."""
+        with self._asked() as client:
+            return {name: metrics(client, name) for name in self._running(release)}
+
+    def _running(self, release: int) -> Sequence[str]:
+        return [
             replica_name(self._service.name, each.release, each.index)
             for each in self.replicas()
             if each.release == release and each.running
         ]
-        with self._asked() as client:
-            return b"".join(sampled(client, name) for name in names)
 
     def start(self, release: Release) -> None:
         """Make and start the containers: without privileges, read-only, limited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -82,6 +82,10 @@ class Host(Protocol):
 
     def samples(self, release: int) -> bytes:
         """The requests that the containers of a release that run have sampled, as JSON lines."""
+        ...
+
+    def metrics(self, release: int) -> Mapping[str, str]:
+        """What the containers of a release that run tell at ``/metrics``, by their names."""
         ...
 
     def start(self, release: Release) -> None:

@@ -20,15 +20,17 @@ from urllib.parse import urlsplit
 import docker
 
 from mlpack.bundle import Artifact
+from mlpack.delivery.counted import counted
 from mlpack.engines.docker import DockerEngine, connect
 from mlpack.engines.ssh import ADDRESS
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import staged
-from mlpack.operating import Fetched, Happened, Standing, Status
+from mlpack.operating import Counted, Fetched, Happened, Status
 from mlpack.ports import Action, Built, Deployment, Engine, Reporter
 from mlpack.rollout.docker import DockerHost
 from mlpack.rollout.host import Host
 from mlpack.rollout.settings import read
+from mlpack.rollout.standing import standings, state
 from mlpack.rollout.steps import Clock, Rollout
 from mlpack.rollout.values import Release, Service, Traffic
 from mlpack.sizes import megabytes
@@ -60,7 +62,7 @@ class DockerTarget:
     verbs = frozenset(
         (
             *("plan", "apply", "canary", "promote", "rollback", "status", "history", "logs"),
-            *("fetch", "samples", "remove"),
+            *("fetch", "samples", "counted", "remove"),
         )
     )
 
@@ -171,27 +173,9 @@ class DockerTarget:
             OutsideError: the host does not answer.
         """
         traffic = self.host.traffic()
-        there = self.host.replicas()
-        known = {each.number: each for each in self.host.releases()}
-        order = sorted(known, key=lambda number: (_ORDER[_state(number, traffic)], -number))
-        found = []
-        for number in order:
-            release = known[number]
-            mine = [each for each in there if each.release == number]
-            found.append(
-                Standing(
-                    release=number,
-                    version=release.version,
-                    digest=release.digest,
-                    state=_state(number, traffic),
-                    share=_share(number, traffic),
-                    replicas=release.replicas,
-                    running=sum(each.running for each in mine),
-                    healthy=sum(each.running and each.health == "healthy" for each in mine),
-                )
-            )
+        found = standings(self.host.releases(), self.host.replicas(), traffic)
         awake = traffic is None or self.host.awake()
-        return Status(self.kind, self.service.name, self.reference, tuple(found), awake)
+        return Status(self.kind, self.service.name, self.reference, found, awake)
 
     def history(self) -> Sequence[Happened]:
         """What was done, the oldest first.
@@ -207,7 +191,7 @@ class DockerTarget:
                 release=each.release.number,
                 version=each.release.version,
                 digest=each.release.digest,
-                state="failed" if each.verb == "failed" else _state(each.release.number, traffic),
+                state="failed" if each.verb == "failed" else state(each.release.number, traffic),
                 by=each.by,
                 why=each.why,
             )
@@ -251,6 +235,15 @@ class DockerTarget:
         """
         traffic = self.host.traffic()
         return b"" if traffic is None else self.host.samples(release or traffic.live)
+
+    def counted(self, release: int) -> Mapping[str, Counted]:
+        """What the containers of a release have counted, by their names.
+
+        Raises:
+            OutsideError: the host does not answer.
+        """
+        told = self.host.metrics(release)
+        return {name: counted(text, name) for name, text in told.items() if text}
 
     def remove(self, reporter: Reporter) -> None:
         """Remove the containers, the proxy and what is remembered. Images stay.
@@ -313,23 +306,6 @@ class DockerTarget:
             at=int(self.clock.now()),
             by=self.who,
         )
-
-
-_ORDER = {"live": 0, "canary": 1, "kept": 2, "gone": 3}
-
-
-def _state(number: int, traffic: Traffic | None) -> str:
-    if traffic is None:
-        return "gone"
-    if number in traffic.answering:
-        return "live" if number == traffic.live else "canary"
-    return "kept" if number in traffic.before[:1] else "gone"
-
-
-def _share(number: int, traffic: Traffic | None) -> int:
-    if traffic is None or number not in traffic.answering:
-        return 0
-    return traffic.share if number == traffic.canary else 100 - traffic.share
 
 
 def _same(a: Release, b: Release) -> bool:

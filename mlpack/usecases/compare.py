@@ -107,13 +107,8 @@ def compare(
         *judge.of_contract(promised, old, new),
         *judge.of_training((old, before.signature), (new, after.signature), limits),
     ]
-    report = Report(
-        before=_side(before),
-        after=_side(after),
-        data=rows.source if rows else "",
-        rows=len(rows.rows) if rows else 0,
-        labelled=rows is not None and rows.target is not None,
-        findings=(),
+    report = msgspec.structs.replace(
+        outline(before, after, rows),
         contract=promised,
         packages=packages.differences(before.model.requirements, after.model.requirements),
     )
@@ -130,6 +125,18 @@ def compare(
         return _judged(report, found)
     report, more = _answers(report, before, after, rows, limits, outside, reporter)
     return _judged(report, [*found, *more])
+
+
+def outline(before: Version, after: Version, rows: Rows | None) -> Report:
+    """A report in which nothing was found yet."""
+    return Report(
+        before=_side(before),
+        after=_side(after),
+        data=rows.source if rows else "",
+        rows=len(rows.rows) if rows else 0,
+        labelled=rows is not None and rows.target is not None,
+        findings=(),
+    )
 
 
 def write(report: Report, folder: Path, name: str) -> Path:
