@@ -228,14 +228,24 @@ def of_calibration(found: Calibration, limits: Limits) -> Iterator[Finding]:
     )
 
 
-def of_inputs(found: Sequence[Drift], limits: Limits) -> Iterator[Finding]:
-    """Columns that are spread otherwise than when the earlier one was trained."""
+def of_inputs(
+    found: Sequence[Drift], limits: Limits, *, gravest: Verdict = "stop"
+) -> Iterator[Finding]:
+    """Columns that are spread otherwise than when the earlier one was trained.
+
+    Args:
+        found: how each is.
+        limits: what may pass.
+        gravest: what follows from a large drift. In the candidate's own rows it stops; in those of
+            production it is no fault of the candidate.
+    """
     calm = 0
     for each in sorted(found, key=lambda drift: -drift.psi):
         verdict = _drifted(each, limits, len(found))
         if verdict == "fine":
             calm += 1
             continue
+        verdict = gravest if verdict == "stop" else verdict
         yield Finding(
             check="inputs",
             verdict=verdict,

@@ -218,7 +218,8 @@ def _inputs(
         if one is not None:
             found.append(one)
     report = msgspec.structs.replace(report, inputs=tuple(found))
-    return report, list(judge.of_inputs(found, limits))
+    own = reference is not None and reference.source == rows.source
+    return report, list(judge.of_inputs(found, limits, gravest="stop" if own else "warn"))
 
 
 def _answers(

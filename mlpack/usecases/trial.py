@@ -221,7 +221,7 @@ def shadowed(before: Version, after: Version, copies: Copies, limits: Limits) ->
         drift.of_column(column, rows.column(column.name)) for column in before.signature.columns
     ]
     inputs = tuple(each for each in spread if each is not None)
-    findings = [*compared(copies, limits), *judge.of_inputs(inputs, limits)]
+    findings = [*compared(copies, limits), *judge.of_inputs(inputs, limits, gravest="warn")]
     if copies.failed:
         told = f"{copies.failed:,} requests failed"
         findings.append(Finding(check="predictions", verdict="stop", what=told))
