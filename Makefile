@@ -34,10 +34,10 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest tests -n $(WORKERS) --dist worksteal --durations 15
 
 e2e: $(READY)
-	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest e2e -n $(WORKERS) --dist loadfile --durations 25
 
 # Some of the cases of which estimators and options export, compared with what is written down.
 coverage: $(READY)
