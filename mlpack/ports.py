@@ -300,12 +300,15 @@ class Deployment:
         reference: what to pull, open or call.
         digest: the artifact's identity.
         actions: what was done.
+        left: the command with which somebody else has still to bring it there; empty where it is
+            there.
     """
 
     target: str
     reference: str
     digest: str
     actions: tuple[Action, ...]
+    left: tuple[str, ...] = ()
 
 
 class Target(Protocol):

@@ -30,14 +30,17 @@ from mlpack.usecases import lock as lock_use_case
 DISTRIBUTION = "mlpack-builder"
 
 TARGETS = {
+    "azure-container-apps": "mlpack.targets.azure_container_apps:make",
+    "cloud-run": "mlpack.targets.cloud_run:make",
     "docker": "mlpack.targets.docker:make",
+    "fly": "mlpack.targets.fly:make",
     "index": "mlpack.targets.index:make",
     "registry": "mlpack.targets.registry:make",
     "s3": "mlpack.targets.s3:make",
 }
 
 
-SERVICES = ("docker",)
+SERVICES = ("azure-container-apps", "cloud-run", "docker", "fly")
 """Targets at which a model runs, under a name of its own."""
 
 SECRETS = ("password", "token")

@@ -64,6 +64,7 @@ def test_a_deployment_is_written_down(built):
         "reference": "shelf/1.2.0",
         "digest": f"sha256:{'b' * 64}",
         "bundle": "b" * 64,
+        "applied": True,
     }
 
 
