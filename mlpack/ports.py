@@ -252,6 +252,32 @@ class Signer(Checker, Protocol):
         ...
 
 
+class IdentityChecker(Protocol):
+    """Checks signatures by one identity, which are in bundles of Sigstore's."""
+
+    def file(self, digest: bytes, bundle: bytes) -> bool:
+        """Whether a bundle holds the identity's signature of what has the SHA-256 `digest`."""
+        ...
+
+    def statement(self, bundle: bytes) -> bytes | None:
+        """The in-toto statement that the identity signed; None if it signed none there."""
+        ...
+
+
+class IdentitySigner(Protocol):
+    """Signs as an identity."""
+
+    who: str
+
+    def file(self, digest: bytes) -> bytes:
+        """A bundle with the signature of what has the SHA-256 `digest`."""
+        ...
+
+    def statement(self, statement: bytes) -> bytes:
+        """A bundle with a signed in-toto statement."""
+        ...
+
+
 @dataclass(frozen=True)
 class Built:
     """What ``dist/build.json`` says was built.
