@@ -151,11 +151,11 @@ def _place(project: Project, environment: str | None) -> Place | None:
     if environment is None:
         return None
     settings = wiring.deploy_settings(project, environment)
-    if settings["target"] != "registry":
+    if settings["target"] not in wiring.PUSHING:
         raise InputError(
             f"images are signed in a registry; {environment} has the target {settings['target']}",
             where=f"config/{environment}.toml",
             hint="mlpack sign --key cosign.key signs the wheel and the zip",
         )
-    repository, registry = load("mlpack.targets.registry:make")(settings, os.environ).place()
-    return Place(repository.name, registry, environment)
+    pusher = load("mlpack.delivery.pushing:pusher")(settings, os.environ)
+    return Place(pusher.repository.name, pusher.connect(), environment)

@@ -43,6 +43,9 @@ TARGETS = {
 SERVICES = ("azure-container-apps", "cloud-run", "docker", "fly")
 """Targets at which a model runs, under a name of its own."""
 
+PUSHING = ("azure-container-apps", "cloud-run", "fly", "registry")
+"""Targets whose image lies in the registry that ``repository`` names, where it can be signed."""
+
 SECRETS = ("password", "token")
 """Keys of ``[deploy]`` whose values are references, never the secret itself."""
 

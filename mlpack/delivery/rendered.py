@@ -40,7 +40,8 @@ _OURS = (
 )
 _PLATFORM = "linux/amd64"
 _SECONDS = 1800.0
-_LAST = 5
+_LAST = 3
+_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*")
 _WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
 
@@ -228,7 +229,7 @@ class RenderedTarget:
     def _run(self, told: Sequence[str], reporter: Reporter | None) -> Completed:
         def on_line(line: str) -> None:
             if reporter is not None and line.strip():
-                reporter.note(line)
+                reporter.note(_COLOR.sub("", line))
 
         done = self._outside.runner(told, timeout=_SECONDS, on_line=on_line)
         if done.code:
@@ -307,4 +308,5 @@ def as_yaml(document: Mapping[str, Any]) -> bytes:
 
 
 def _last(text: str, lines: int) -> str:
-    return " ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
+    found = [line.strip() for line in _COLOR.sub("", text).splitlines()]
+    return " ".join([line for line in found if line][-lines:])

@@ -8,6 +8,8 @@ import types
 
 import private_sigstore
 import pytest
+import scripted_registry
+from images import SLIM, image_of
 
 from mlpack.bundle import Artifact
 from mlpack.cli.entry import main
@@ -172,3 +174,30 @@ def test_keyless_without_the_extra(run, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlpack.signers.keyless", raising=False)
     code, _, err = run("sign", "--check", "--keyless", *ALICE)
     assert (code, "mlpack-builder[keyless]" in err) == (3, True)
+
+
+@pytest.mark.parametrize("target", ["cloud-run", "registry"])
+def test_an_image_is_signed_where_its_target_pushes_it(
+    run, sigstore, tmp_path, monkeypatch, target
+):
+    monkeypatch.setenv("TOKEN", sigstore.token())
+    image = image_of(tmp_path, SLIM)
+    artifact = Artifact(
+        kind="image", file="churn.oci.tar", sha256=sha256(b"tar"), size=3, digest=image.digest,
+        image="churn:1.2.0",
+    )  # fmt: skip
+    built = Built("churn", "1.2.0", "onnx", "l", "b", {"image": artifact}, tmp_path / "dist")
+    write(tmp_path / "dist" / "churn.oci.tar", b"tar")
+    write(tmp_path / "dist" / "build.json", encode_build(built))
+    asked = ("--keyless", "--trust-config", "trust.json", "--identity-token", "${env:TOKEN}")
+    with scripted_registry.serve() as registry:
+        repository = f'[deploy]\ntarget = "{target}"\nrepository = "{registry.host}/team/churn"\n'
+        write(tmp_path / "config" / "production.toml", repository)
+        code, _, err = run("sign", "production", *asked)
+        assert (code, "mlpack deploy production" in err) == (3, True)  # it is not there yet
+        registry.put_image("team/churn", "1.2.0", image)
+        code, _, err = run("sign", "production", *asked)
+        assert code == 0, err
+        assert f"signed: {registry.host}/team/churn@{image.digest}" in err
+        good = ("sign", "production", "--check", "--keyless", "--trusted-root", "root.json")
+        assert run(*good, *ALICE)[0] == 0
