@@ -7,11 +7,12 @@ exit code, and where the command is missing, nothing is called deployed.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,11 @@ from mlpack.config import refuse_unknown
 from mlpack.delivery.pushing import KEYS as PUSHING
 from mlpack.delivery.pushing import Pusher
 from mlpack.delivery.settings import VARIABLE, Reader
+from mlpack.delivery.unpacked import unpack_image
 from mlpack.errors import InputError, OutsideError
+from mlpack.oci.cache import Cache, default_root
+from mlpack.oci.reference import parse
+from mlpack.operating import Fetched
 from mlpack.ports import Action, Built, Deployment, Reporter
 from mlpack.process import Completed, Runner, run
 
@@ -82,6 +87,14 @@ class Recipe(Protocol):
         ...
 
 
+Ask = Callable[[Sequence[str]], str]
+"""Runs the vendor's command line; what it wrote to standard output."""
+
+Serving = Callable[[str, Ask], str | None]
+"""Which image answers, as ``REPOSITORY@DIGEST``; None where nothing is deployed. It is given the
+program's name."""
+
+
 @dataclass(frozen=True)
 class Outside:
     """What is outside.
@@ -89,19 +102,25 @@ class Outside:
     Attributes:
         runner: runs the vendor's command line.
         which: finds a program on the path, or None.
+        cache: keeps what is pulled.
     """
 
     runner: Runner = run
     which: Callable[[str], str | None] = shutil.which
+    cache: Callable[[], Cache] = lambda: Cache(default_root(os.environ, Path.home()))
 
 
 class RenderedTarget:
     """A place that is told by a file and a command."""
 
-    verbs = frozenset({"plan", "apply", "render", "logs"})
-
     def __init__(
-        self, recipe: Recipe, pusher: Pusher, *, apply: bool = True, outside: Outside | None = None
+        self,
+        recipe: Recipe,
+        pusher: Pusher,
+        *,
+        apply: bool = True,
+        serving: Serving | None = None,
+        outside: Outside | None = None,
     ) -> None:
         """One service of a vendor.
 
@@ -109,13 +128,17 @@ class RenderedTarget:
             recipe: what the vendor is told.
             pusher: brings the image into a registry that the vendor can read.
             apply: run the vendor's command; else it is left to somebody else.
-            outside: what runs and finds programs.
+            serving: asks the vendor which image answers, where that can be asked.
+            outside: what runs and finds programs, and keeps what is pulled.
         """
         self.recipe = recipe
         self.kind = recipe.kind
         self._pusher = pusher
         self._apply = apply
+        self._serving = serving
         self._outside = outside or Outside()
+        asked = serving is not None and apply and self._program() is not None
+        self.verbs = frozenset({"plan", "apply", "render", "logs", *(["fetch"] if asked else [])})
 
     def plan(self, built: Built) -> Sequence[Action]:
         """What `apply` would do. The registry is asked, the vendor is not.
@@ -189,6 +212,37 @@ class RenderedTarget:
                 f"{self.recipe.programs[0]} is not on this machine", hint=shlex.join(told)
             )
         return iter(self._run(told, None).stdout.splitlines())
+
+    def fetch(self, release: int | None, into: Path, reporter: Reporter) -> Fetched | None:
+        """Bring the model's files of the image that answers, from its registry.
+
+        Raises:
+            InputError: a release is asked for by number, or the image is of another repository.
+            OutsideError: the vendor or the registry does not answer, or refuses.
+        """
+        program = self._program()
+        if release is not None or self._serving is None or program is None:
+            raise InputError(
+                f"the target {self.kind} tells what answers, and no release by number",
+                hint="mlpack pull ENVIRONMENT",
+            )
+        image = self._serving(program, lambda told: self._run(told, None).stdout)
+        if image is None:
+            return None
+        there = parse(image, self.kind)
+        if there.name != self._pusher.repository.name or there.digest is None:
+            raise InputError(
+                f"what answers, {image}, is no image of {self._pusher.repository.name} by digest",
+                where="[deploy] repository",
+                hint='Where it shall be replaced unseen: --force "why"',
+            )
+        with reporter.stage(f"Fetching {there.name}@{there.digest[:19]}") as stage:
+            registry = self._pusher.connect()
+            reference = replace(self._pusher.repository, digest=there.digest)
+            pulled = registry.pull_whole(reference, self._outside.cache())
+            version = unpack_image(pulled, into, image).manifest.version
+            stage.result(version)
+        return Fetched(into, version, digest=there.digest)
 
     def _image(self, built: Built) -> str:
         """``REPOSITORY@DIGEST`` of the built image, if such a place can run it.

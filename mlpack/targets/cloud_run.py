@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+import msgspec
 
 from mlpack import files
 from mlpack.delivery.pushing import pusher
@@ -16,6 +18,7 @@ from mlpack.delivery.rendered import (
     ALIVE,
     PORT,
     READY,
+    Ask,
     RenderedTarget,
     as_yaml,
     distinct,
@@ -23,8 +26,10 @@ from mlpack.delivery.rendered import (
     variables,
 )
 from mlpack.delivery.settings import Reader
-from mlpack.errors import InputError
+from mlpack.errors import InputError, OutsideError
 from mlpack.ports import Built
+
+_T = TypeVar("_T")
 
 _KEYS = (
     *("always_cpu", "concurrency", "cpus", "ingress", "max_instances", "memory", "min_instances"),
@@ -138,6 +143,24 @@ class CloudRun:
         limit = f"--limit={max(lines, 1)}"
         return (*self._services(program), "logs", "read", self.service, *self._where(), limit)
 
+    def serving(self, program: str, ask: Ask) -> str | None:
+        """The image of the revision that gets most requests; None where there is no service.
+
+        Raises:
+            OutsideError: ``gcloud`` refuses, or says what cannot be understood.
+        """
+        shape = "--format=json"
+        only = f"--filter=metadata.name={self.service}"
+        found = _told(ask((*self._services(program), "list", only, *self._where(), shape)),
+                      tuple[_Service, ...])  # fmt: skip
+        routes = [each for service in found for each in service.status.traffic]
+        if not routes:
+            return None
+        name = max(routes, key=lambda each: each.percent).revision
+        where = (program, "run", "revisions", "describe", name, *self._where(), shape)
+        (container, *_) = _told(ask(where), _Revision).spec.containers
+        return container.image
+
     def _services(self, program: str) -> tuple[str, ...]:
         return (program, "run", "services")
 
@@ -196,6 +219,38 @@ class CloudRun:
         }
 
 
+class _Route(msgspec.Struct, frozen=True):
+    revision: str = msgspec.field(name="revisionName", default="")
+    percent: int = 0
+
+
+class _Status(msgspec.Struct, frozen=True):
+    traffic: tuple[_Route, ...] = ()
+
+
+class _Service(msgspec.Struct, frozen=True):
+    status: _Status = _Status()
+
+
+class _Container(msgspec.Struct, frozen=True):
+    image: str
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    containers: Annotated[tuple[_Container, ...], msgspec.Meta(min_length=1)]
+
+
+class _Revision(msgspec.Struct, frozen=True):
+    spec: _Spec
+
+
+def _told(text: str, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise OutsideError(f"what gcloud says cannot be understood: {error}") from error
+
+
 def make(config: Mapping[str, Any], env: Mapping[str, str]) -> RenderedTarget:
     """The target that ``[deploy]`` describes.
 
@@ -229,7 +284,12 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> RenderedTarget:
         secrets={name: _secret(name, at) for name, at in variables(reader, "secret_env").items()},
     )
     distinct(recipe.env, recipe.secrets)
-    return RenderedTarget(recipe, pusher(config, env), apply=reader.switch("apply", default=True))
+    return RenderedTarget(
+        recipe,
+        pusher(config, env),
+        apply=reader.switch("apply", default=True),
+        serving=recipe.serving,
+    )
 
 
 def _memory(reader: Reader, cpu: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from bundling import Remembering
+from bundling import Remembering, onnx_bundle
 from images import SLIM, image_of
 from scripted_registry import serve
 
@@ -19,6 +19,7 @@ from mlpack.bundle import Artifact
 from mlpack.cli.wiring import TARGETS
 from mlpack.config import parse_toml
 from mlpack.delivery.rendered import as_yaml
+from mlpack.delivery.unpacked import found
 from mlpack.errors import InputError, OutsideError
 from mlpack.oci.archive import write_archive
 from mlpack.oci.values import make_multi_image
@@ -443,3 +444,83 @@ def test_logs_without_the_command(kind, fake):
     del fake
     with pytest.raises(OutsideError, match="is not on this machine"):
         target(kind).logs(50, follow=False)
+
+
+# What answers, as `gcloud` tells it; the registry is the tests' own
+
+TELLING = """\
+#!{python}
+import json, sys
+from pathlib import Path
+answers = json.loads((Path(__file__).parent / "answers.json").read_text())
+print(answers[" ".join(sys.argv[2:4])])
+"""
+
+
+@pytest.fixture
+def telling(tmp_path, fake):
+    """Puts a `gcloud` on the path that tells of a service whose second revision never was ready."""
+
+    def put(image, services=None):
+        routes = [{"revisionName": "churn-2"}, {"revisionName": "churn-1", "percent": 100}]
+        service = {"metadata": {"name": "churn"}, "status": {"traffic": routes, "url": "u"}}
+        folder = tmp_path / "bin"
+        answers = {
+            "services list": json.dumps([service] if services is None else services),
+            "revisions describe": json.dumps({"spec": {"containers": [{"image": image}]}}),
+        }
+        (folder / "answers.json").write_text(json.dumps(answers))
+        (folder / "gcloud").write_text(TELLING.format(python=sys.executable))
+        (folder / "gcloud").chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
+def pushed(tmp_path, registry):
+    """A model's image in the registry."""
+    bundle = onnx_bundle()
+    files = {f"app/lib/{name}": data for name, data in bundle.tree.items()}
+    image = image_of(tmp_path, SLIM, files)
+    registry.put_image("team/churn", "1.2.0", image)
+    return f"{registry.host}/team/churn@{image.digest}"
+
+
+def test_what_answers_is_brought_for_the_gate(at, telling, pushed, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLPACK_CACHE", str(tmp_path / "cache"))
+    telling(pushed)
+    made = at("cloud-run")
+    assert "fetch" in made.verbs
+    fetched = made.fetch(None, tmp_path / "model", Remembering())
+    assert (fetched.version, fetched.digest) == ("1.2.0", pushed.partition("@")[2])
+    assert found(fetched.folder).manifest.name == "churn"
+
+
+def test_where_nothing_answers_nothing_is_brought(at, telling, tmp_path):
+    for services in ([], [{"metadata": {}, "status": {}}]):
+        telling("x", services)
+        assert at("cloud-run").fetch(None, tmp_path / "model", Remembering()) is None
+
+
+@pytest.mark.parametrize("image", ["docker.io/else/where:1", "{host}/team/churn:1", "not an image"])
+def test_another_image_that_answers_is_not_brought(image, at, telling, registry, tmp_path):
+    telling(image.format(host=registry.host))
+    with pytest.raises(InputError):
+        at("cloud-run").fetch(None, tmp_path / "model", Remembering())
+
+
+def test_what_cannot_be_understood_or_asked_for(at, telling, tmp_path):
+    telling("x", {"no": "list"})
+    with pytest.raises(OutsideError, match="cannot be understood"):
+        at("cloud-run").fetch(None, tmp_path / "model", Remembering())
+    with pytest.raises(InputError, match="no release by number"):
+        at("cloud-run").fetch(3, tmp_path / "model", Remembering())
+
+
+def test_only_who_can_ask_and_deploys_itself_has_a_gate(at, fake, telling):
+    assert "fetch" not in at("cloud-run").verbs  # there is no gcloud
+    telling("x")
+    assert "fetch" not in at("cloud-run", apply=False).verbs
+    for kind in ("azure-container-apps", "fly"):
+        fake(COMMANDS[kind])
+        assert "fetch" not in at(kind).verbs
