@@ -28,7 +28,7 @@ class Shelf:
             raise InputError("there already", hint="mlpack version patch")
         return [Action("put", built.version, needed=there is None)]
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:
         actions = tuple(self.plan(built))
         if self.broken:
             raise OutsideError("the shelf broke")
