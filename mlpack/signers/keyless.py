@@ -134,15 +134,19 @@ def signer(token: str | None, trust_config: Path | None, *, interactive: bool) -
         InputError: there is no token, it is none, or the configuration is none.
         OutsideError: a service does not answer, or refuses.
     """
+    who = _token(token, interactive=interactive)
     config = _config(trust_config)
-    who = _token(token, config, interactive=interactive)
+    if who is None:
+        issuer = config.signing_config.get_oidc_url
+        who = _asked("log in", lambda: Issuer(issuer()).identity_token())
     verifier = _verifier(config.trusted_root, trust_config)
     context = _asked("be asked", lambda: SigningContext.from_trust_config(config))
     made = _asked("give a certificate", lambda: Signer(who, context))
     return IdentitySigner(made, verifier, f"{who.identity} ({who.federated_issuer})")
 
 
-def _token(token: str | None, config: ClientTrustConfig, *, interactive: bool) -> IdentityToken:
+def _token(token: str | None, *, interactive: bool) -> IdentityToken | None:
+    """Whom a token is about; None where somebody can log in instead."""
     if token is None:
         token = _asked("be told who signs", detect_credential)
     try:
@@ -161,7 +165,7 @@ def _token(token: str | None, config: ClientTrustConfig, *, interactive: bool) -
             hint="--identity-token '${env:SIGSTORE_ID_TOKEN}', or on GitHub Actions: "
             "permissions: id-token: write",
         )
-    return _asked("log in", lambda: Issuer(config.signing_config.get_oidc_url()).identity_token())
+    return None
 
 
 def _config(path: Path | None) -> ClientTrustConfig:
@@ -219,5 +223,12 @@ def _asked(what: str, do: Callable[[], _T], hint: str | None = None) -> _T:
     except VerificationError as error:
         raise OutsideError(f"what Sigstore gave proves nothing: {error}", hint=hint) from error
     except Exception as error:  # the services' own errors are private classes
-        told = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-        raise OutsideError(f"Sigstore could not {what}: {told[:300]}", hint=hint) from error
+        raise OutsideError(f"Sigstore could not {what}: {_said(error)}", hint=hint) from error
+
+
+def _said(error: Exception) -> str:
+    """What an error and its cause say: some of the library's hold their message apart."""
+    cause = error.__cause__
+    parts = [str(error) or getattr(error, "message", ""), str(cause) if cause else ""]
+    told = " ".join(": ".join(part for part in parts if part).split())
+    return told[:300] or type(error).__name__

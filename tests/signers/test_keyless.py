@@ -196,6 +196,18 @@ def test_a_sigstore_that_is_not_there(config, sigstore, tmp_path):
         signer(sigstore.token(), away, interactive=False)
 
 
+def test_the_public_sigstore_out_of_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):  # nobody is asked in earnest
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(OutsideError, match="could not be asked: Failed to refresh TUF") as no:
+        checker(ALICE, private_sigstore.ISSUER, None)
+    assert "--trusted-root" in no.value.hint
+
+
 # Tokens
 
 
