@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import private_sigstore
 import pytest
 
 from mlpack.bundle import Artifact, Bundle
 from mlpack.container import base_image
 from mlpack.engines.docker import DockerEngine
 from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.files import sha256
 from mlpack.oci import signatures
 from mlpack.oci.archive import read_whole_archive
 from mlpack.oci.cache import Cache
@@ -35,9 +38,12 @@ from mlpack.packagers.image import ImagePackager
 from mlpack.ports import Built
 from mlpack.process import run
 from mlpack.runtime.contract import Blob, Manifest
+from mlpack.signers import keyless
 from mlpack.signers.cosign import new_key, private_key, public_key
 from mlpack.targets.registry import make
-from mlpack.usecases.signature import Place, check, sign
+from mlpack.usecases.keyless import ByIdentity
+from mlpack.usecases.keyless import sign as sign_as
+from mlpack.usecases.signature import ByKey, Place, check, sign
 
 MAIN = b"""
 import http.server, json, os, sys
@@ -423,9 +429,9 @@ def test_a_signature_is_where_others_look_and_openssl_checks_it(pushed, registry
     assert "A signature was required" in pull()
     assert sign(pushed, private_key(private, b"a password", "k"), place, Quiet())[0].fresh
     assert pull() == "" or "Debian-local change: sigstore disabled" in pull()
-    assert len(check(pushed, public_key(public, "p"), place)) == 1
+    assert len(check(pushed, ByKey(public_key(public, "p")), place)) == 1
     with pytest.raises(CheckFailedError):
-        check(pushed, public_key(new_key(b"")[1], "p"), place)
+        check(pushed, ByKey(public_key(new_key(b"")[1], "p")), place)
     digest = image(pushed).digest
     (found,) = signatures.read(repository, digest)
     (tmp_path / "payload").write_bytes(found.payload)
@@ -436,6 +442,45 @@ def test_a_signature_is_where_others_look_and_openssl_checks_it(pushed, registry
     )  # fmt: skip
     assert said == "Verified OK\n"
     assert json.loads(found.payload)["critical"]["image"] == {"docker-manifest-digest": digest}
+
+
+def test_an_identity_signs_and_sigstores_own_command_takes_it(pushed, registry, tmp_path):
+    """The public Sigstore cannot be had here: this one is the tests' own. The image's bundle lies
+    in a real registry, and the library's command line reads what lies beside a file."""
+    login = Credential(registry.username, registry.password)
+    repository = connect(parse(f"{registry.host}/team/tiny"), login)
+    place = Place(f"{registry.host}/team/tiny", repository, "production")
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "tiny.whl").write_bytes(b"a wheel")
+    wheel = Artifact(kind="wheel", file="tiny.whl", sha256=sha256(b"a wheel"), size=7)
+    built = replace(pushed, artifacts={**pushed.artifacts, "wheel": wheel}, dist=dist)
+    who = {"identity": "alice@example.org", "issuer": private_sigstore.ISSUER}
+    with private_sigstore.serve() as sigstore:
+        (tmp_path / "trust.json").write_text(json.dumps(sigstore.trust_config()))
+        (tmp_path / "root.json").write_text(json.dumps(sigstore.trusted_root()))
+        signer = keyless.signer(sigstore.token(), tmp_path / "trust.json", interactive=False)
+        sign_as(built, signer, place, Quiet())
+    # Sigstore is gone now: what was signed is checked without it.
+    by = ByIdentity(keyless.checker(**who, trusted_root=tmp_path / "root.json"))
+    assert len(check(built, by, place)) == 2
+    bob = {**who, "identity": "bob@example.org"}
+    with pytest.raises(CheckFailedError):
+        check(built, ByIdentity(keyless.checker(**bob, trusted_root=tmp_path / "root.json")), place)
+
+    def verified(identity: str) -> bool:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "sigstore", "--trust-config", str(tmp_path / "trust.json"),
+                "verify", "identity", "--offline", "--cert-identity", identity,
+                "--cert-oidc-issuer", who["issuer"], str(dist / "tiny.whl"),
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode == 0 and f"OK: {dist / 'tiny.whl'}" in done.stderr
+
+    assert verified(who["identity"])
+    assert not verified(bob["identity"])
 
 
 def test_a_channel_moves(pushed, registry, base, tmp_path):

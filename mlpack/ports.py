@@ -252,6 +252,32 @@ class Signer(Checker, Protocol):
         ...
 
 
+class IdentityChecker(Protocol):
+    """Checks signatures by one identity, which are in bundles of Sigstore's."""
+
+    def file(self, digest: bytes, bundle: bytes) -> bool:
+        """Whether a bundle holds the identity's signature of what has the SHA-256 `digest`."""
+        ...
+
+    def statement(self, bundle: bytes) -> bytes | None:
+        """The in-toto statement that the identity signed; None if it signed none there."""
+        ...
+
+
+class IdentitySigner(Protocol):
+    """Signs as an identity."""
+
+    who: str
+
+    def file(self, digest: bytes) -> bytes:
+        """A bundle with the signature of what has the SHA-256 `digest`."""
+        ...
+
+    def statement(self, statement: bytes) -> bytes:
+        """A bundle with a signed in-toto statement."""
+        ...
+
+
 @dataclass(frozen=True)
 class Built:
     """What ``dist/build.json`` says was built.
@@ -300,12 +326,15 @@ class Deployment:
         reference: what to pull, open or call.
         digest: the artifact's identity.
         actions: what was done.
+        left: the command with which somebody else has still to bring it there; empty where it is
+            there.
     """
 
     target: str
     reference: str
     digest: str
     actions: tuple[Action, ...]
+    left: tuple[str, ...] = ()
 
 
 class Target(Protocol):

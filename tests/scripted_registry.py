@@ -278,6 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
                     {
                         "mediaType": media_type, "digest": name, "size": len(data),
                         "artifactType": kind,
+                        **{key: document[key] for key in ("annotations",) if key in document},
                     }
                 )  # fmt: skip
         headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}

@@ -15,6 +15,20 @@ Folder = Annotated[
     typer.Option("--project", "-C", help="The project's folder.", show_default="this folder"),
 ]
 HERE = Path()
+KeylessOption = Annotated[
+    bool, typer.Option("--keyless", help="By an identity instead of a key, through Sigstore.")
+]
+CertificateIdentity = Annotated[
+    str | None,
+    typer.Option(help="With --keyless: whose signature, such as a mail address or a workflow."),
+]
+CertificateIssuer = Annotated[
+    str | None, typer.Option(help="With --keyless: the OIDC issuer that vouched for them, a URL.")
+]
+TrustedRoot = Annotated[
+    Path | None,
+    typer.Option(help="With --keyless: Sigstore's keys in a file, instead of asking it."),
+]
 
 
 def open_console() -> Any:  # noqa: ANN401 - a Console; the class loads only here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -281,7 +282,10 @@ def deployed(console: Console, outcome: Deployment | Plan) -> None:
         mark = "+" if action.needed else "="
         console.say(f"  {mark} {action.verb:<7} {action.what}  {action.detail}".rstrip())
     if isinstance(outcome, Deployment):
-        console.say(f"Deployed to {outcome.reference}")
+        if outcome.left:
+            console.say(f"Not deployed yet. Left to do: {shlex.join(outcome.left)}")
+        else:
+            console.say(f"Deployed to {outcome.reference}")
         console.result(outcome.digest)
     else:
         console.say("This is a plan: nothing was changed." if outcome.changes else "Up to date.")

@@ -11,14 +11,15 @@ from typing import Any
 import typer
 
 from mlpack import files, records
-from mlpack.cli import wiring
+from mlpack.cli import identities, wiring
 from mlpack.cli.console import Console
+from mlpack.cli.identities import NOBODY, Keyless
 from mlpack.errors import InputError
 from mlpack.plugins import load
 from mlpack.ports import Checker
 from mlpack.project import Project
-from mlpack.usecases import signature
-from mlpack.usecases.signature import Place, Signed
+from mlpack.usecases import keyless, signature
+from mlpack.usecases.signature import ByKey, Place, Signed
 
 PASSWORD = "COSIGN_PASSWORD"  # noqa: S105 - the variable's name, which is cosign's own
 
@@ -34,8 +35,12 @@ def sign(
     key: Path | None,
     check: bool,
     new_key: bool,
+    identity: Keyless = NOBODY,
 ) -> tuple[Signed, ...]:
     """See the command ``sign``."""
+    identity.refuse_with(key, new_key=new_key)
+    if identity.wanted:
+        return _keyless(project(), console, environment=environment, check=check, asked=identity)
     cosign = _cosign()
     if new_key:
         return _new_key(cosign, console, folder)
@@ -49,9 +54,19 @@ def sign(
     found = project()
     built = records.read_build(found.dist_dir)
     if check:
-        return signature.check(built, public_key(key), _place(found, environment))
+        return signature.check(built, ByKey(public_key(key)), _place(found, environment))
     signer = cosign("private_key")(_read(key), _password(), str(key))
     return signature.sign(built, signer, _place(found, environment), console)
+
+
+def _keyless(
+    project: Project, console: Console, *, environment: str | None, check: bool, asked: Keyless
+) -> tuple[Signed, ...]:
+    built = records.read_build(project.dist_dir)
+    place = _place(project, environment)
+    if check:
+        return signature.check(built, identities.checker(asked), place)
+    return keyless.sign(built, identities.signer(asked, project.root), place, console)
 
 
 def public_key(key: Path) -> Checker:
@@ -136,11 +151,11 @@ def _place(project: Project, environment: str | None) -> Place | None:
     if environment is None:
         return None
     settings = wiring.deploy_settings(project, environment)
-    if settings["target"] != "registry":
+    if settings["target"] not in wiring.PUSHING:
         raise InputError(
             f"images are signed in a registry; {environment} has the target {settings['target']}",
             where=f"config/{environment}.toml",
             hint="mlpack sign --key cosign.key signs the wheel and the zip",
         )
-    repository, registry = load("mlpack.targets.registry:make")(settings, os.environ).place()
-    return Place(repository.name, registry, environment)
+    pusher = load("mlpack.delivery.pushing:pusher")(settings, os.environ)
+    return Place(pusher.repository.name, pusher.connect(), environment)

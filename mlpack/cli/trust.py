@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.cli.options import (
+    HERE,
+    CertificateIdentity,
+    CertificateIssuer,
+    Folder,
+    Json,
+    KeylessOption,
+    TrustedRoot,
+    open_console,
+    open_project,
+)
 from mlpack.plugins import load
 
 
@@ -37,9 +47,28 @@ def sign(
         bool,
         typer.Option("--new-key", help="Write a new pair of keys into the folder."),
     ] = False,
+    keyless: KeylessOption = False,
+    identity_token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REFERENCE",
+            help="With --keyless: '${env:NAME}' or '${file:PATH}'; else found where this runs.",
+        ),
+    ] = None,
+    trust_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --keyless: a Sigstore of your own, its client trust configuration."
+        ),
+    ] = None,
+    certificate_identity: CertificateIdentity = None,
+    certificate_oidc_issuer: CertificateIssuer = None,
+    trusted_root: TrustedRoot = None,
     json: Json = False,
 ) -> None:
     """Sign the wheel, the zip and the image with a key in cosign's format, or check signatures.
+
+    With --keyless as an identity that an OIDC issuer vouches for, through Sigstore.
 
     Example: mlpack sign production --key cosign.key
     """
@@ -52,6 +81,14 @@ def sign(
         key=key,
         check=check,
         new_key=new_key,
+        identity=load("mlpack.cli.identities:Keyless")(
+            wanted=keyless,
+            identity=certificate_identity,
+            issuer=certificate_oidc_issuer,
+            trusted_root=trusted_root,
+            token=identity_token,
+            trust_config=trust_config,
+        ),
     )
     if json:
         load("mlpack.cli.show:as_json")(console, outcome)

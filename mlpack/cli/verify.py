@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.cli.options import (
+    HERE,
+    CertificateIdentity,
+    CertificateIssuer,
+    Folder,
+    Json,
+    KeylessOption,
+    TrustedRoot,
+    open_console,
+    open_project,
+)
 from mlpack.plugins import load
 
 
@@ -27,6 +37,10 @@ def verify(
         Path | None,
         typer.Option(help="cosign.pub: every artifact must be signed by this key too."),
     ] = None,
+    keyless: KeylessOption = False,
+    certificate_identity: CertificateIdentity = None,
+    certificate_oidc_issuer: CertificateIssuer = None,
+    trusted_root: TrustedRoot = None,
     json: Json = False,
 ) -> None:
     """Build artifacts again and say whether they are the same, and if not, which files differ.
@@ -38,9 +52,19 @@ def verify(
     console = open_console()
     project = open_project(folder)
     found = load("mlpack.cli.verifying:verify")(
-        project, console, artifacts=tuple(artifacts or ()), base=base, key=key
+        project,
+        console,
+        artifacts=tuple(artifacts or ()),
+        base=base,
+        key=key,
+        identity=load("mlpack.cli.identities:Keyless")(
+            wanted=keyless,
+            identity=certificate_identity,
+            issuer=certificate_oidc_issuer,
+            trusted_root=trusted_root,
+        ),
     )
     load("mlpack.cli.show_verified:as_json" if json else "mlpack.cli.show_verified:table")(
         console, found
     )
-    load("mlpack.cli.verifying:demand")(found, project)
+    load("mlpack.cli.verifying:demand")(found, project, "identity" if keyless else "key")

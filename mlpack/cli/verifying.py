@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpack import records
-from mlpack.cli import wiring
+from mlpack.cli import identities, wiring
 from mlpack.cli.console import Console
+from mlpack.cli.identities import NOBODY, Keyless
 from mlpack.cli.signing import public_key
 from mlpack.comparing.described import KINDS, describe, named
 from mlpack.container import image_name
@@ -20,11 +21,10 @@ from mlpack.oci.archive import write_archive
 from mlpack.oci.cache import Cache, default_root
 from mlpack.oci.puller import puller
 from mlpack.oci.reference import parse
-from mlpack.ports import Checker
 from mlpack.process import run
 from mlpack.project import Project
-from mlpack.usecases import signature
 from mlpack.usecases import verify as verify_use_case
+from mlpack.usecases.signature import By, ByKey
 from mlpack.usecases.verify import Verified
 
 
@@ -35,10 +35,12 @@ def verify(
     artifacts: tuple[str, ...],
     base: str | None,
     key: Path | None = None,
+    identity: Keyless = NOBODY,
 ) -> tuple[Verified, ...]:
     """See the command ``verify``."""
-    checker = None if key is None else public_key(key)
-    if checker is not None:
+    identity.refuse_with(key)
+    by = _by(key, identity)
+    if by is not None:
         _refuse_archives(artifacts)
     named = artifacts or _built(project)
     files = [(text, Path(text)) for text in named if _is_file(text)]
@@ -71,7 +73,7 @@ def verify(
         replace(
             each,
             artifact=each.artifact if _is_file(text) else text,
-            signed=None if checker is None else _signed(text, each, checker, console),
+            signed=None if by is None else _signed(text, each, by, console),
         )
         for each, (text, _) in zip(found, files, strict=True)
     )
@@ -86,18 +88,25 @@ def _refuse_archives(artifacts: Sequence[str]) -> None:
             )
 
 
-def _signed(text: str, verified: Verified, checker: Checker, console: Console) -> bool | None:
-    """Whether an artifact has a signature by a key: a file beside it, an image in its registry.
+def _by(key: Path | None, identity: Keyless) -> By | None:
+    """Whose signatures are wanted; None where none are."""
+    if identity.wanted:
+        return identities.checker(identity)
+    return None if key is None else ByKey(public_key(key))
+
+
+def _signed(text: str, verified: Verified, by: By, console: Console) -> bool | None:
+    """Whether an artifact has a signature by somebody: a file beside it, an image in its registry.
 
     None for an image's archive, which nobody signs.
     """
     if not _is_file(text):
         registry = puller(os.environ, Path.home())(parse(text, "verify"))
-        return signature.image_is_signed(registry, str(verified.digest), checker)
+        return by.is_image_signed(registry, str(verified.digest))
     if verified.kind == "image":
         console.note(f"{Path(text).name} is signed in its registry: name it there to check that")
         return None
-    return signature.file_is_signed(Path(text), checker)
+    return by.is_file_signed(Path(text))
 
 
 def _is_file(text: str) -> bool:
@@ -121,12 +130,13 @@ def _pulled(text: str, cache: Cache, into: Path, console: Console) -> Path:
     return into
 
 
-def demand(found: Sequence[Verified], project: Project) -> None:
+def demand(found: Sequence[Verified], project: Project, who: str = "key") -> None:
     """See that all are the same, and signed where that is asked for.
 
     Args:
         found: what was verified.
         project: what it was compared with.
+        who: whose signature was asked for: of a ``key`` or an ``identity``.
 
     Raises:
         CheckFailedError: one is not.
@@ -135,8 +145,9 @@ def demand(found: Sequence[Verified], project: Project) -> None:
     unsigned = [each.artifact for each in found if each.signed is False]
     if unsigned and not other:
         raise CheckFailedError(
-            f"not signed by this key: {', '.join(unsigned)}",
-            hint="Ask whoever released it for its signature, or: mlpack sign --key cosign.key",
+            f"not signed by this {who}: {', '.join(unsigned)}",
+            hint="Ask whoever released it for its signature, or: mlpack sign "
+            + ("--keyless" if who == "identity" else "--key cosign.key"),
         )
     if other:
         count = sum(len(each.differences) for each in other)

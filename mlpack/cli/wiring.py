@@ -30,15 +30,21 @@ from mlpack.usecases import lock as lock_use_case
 DISTRIBUTION = "mlpack-builder"
 
 TARGETS = {
+    "azure-container-apps": "mlpack.targets.azure_container_apps:make",
+    "cloud-run": "mlpack.targets.cloud_run:make",
     "docker": "mlpack.targets.docker:make",
+    "fly": "mlpack.targets.fly:make",
     "index": "mlpack.targets.index:make",
     "registry": "mlpack.targets.registry:make",
     "s3": "mlpack.targets.s3:make",
 }
 
 
-SERVICES = ("docker",)
+SERVICES = ("azure-container-apps", "cloud-run", "docker", "fly")
 """Targets at which a model runs, under a name of its own."""
+
+PUSHING = ("azure-container-apps", "cloud-run", "fly", "registry")
+"""Targets whose image lies in the registry that ``repository`` names, where it can be signed."""
 
 SECRETS = ("password", "token")
 """Keys of ``[deploy]`` whose values are references, never the secret itself."""

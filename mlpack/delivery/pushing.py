@@ -82,6 +82,17 @@ class Pusher:
             missing = frozenset(layer.descriptor.digest for layer in registry.missing(image))
         return Stand(image, tag, missing, version, self._documents(built, image, registry))
 
+    def named(self, built: Built) -> tuple[str, AnyImage]:
+        """What the built image is called once it is pushed, ``REPOSITORY@DIGEST``, and itself.
+
+        No registry is asked.
+
+        Raises:
+            InputError: there is no image.
+        """
+        image, _ = self._image(built)
+        return f"{self.repository.name}@{image.digest}", image
+
     def plan(self, built: Built) -> Sequence[Action]:
         """What `push` would do. Only reads; errors as in `look`."""
         return self.actions(self.look(built, self.connect()))

@@ -70,12 +70,14 @@ class Attachment:
         media_type: what it is: the type of the artifact and of its only layer.
         title: its file's name.
         subject: the descriptor of the manifest that it belongs to.
+        annotations: what its manifest says of it, and with it the list of referrers.
     """
 
     content: bytes
     media_type: str
     title: str
     subject: Descriptor
+    annotations: dict[str, str] | None = None
 
     @property
     def manifest(self) -> bytes:
@@ -93,6 +95,7 @@ class Attachment:
                     ),
                 ),
                 subject=self.subject,
+                annotations=self.annotations,
             )
         )
 
@@ -105,16 +108,24 @@ class Attachment:
     def descriptor(self) -> Descriptor:
         """What an index of referrers has of it."""
         return msgspec.structs.replace(
-            _described(self.manifest, MANIFEST), artifact_type=self.media_type
+            _described(self.manifest, MANIFEST),
+            artifact_type=self.media_type,
+            annotations=self.annotations,
         )
 
 
-def attachment(content: bytes, media_type: str, title: str, image: Subject) -> Attachment:
+def attachment(
+    content: bytes,
+    media_type: str,
+    title: str,
+    image: Subject,
+    annotations: dict[str, str] | None = None,
+) -> Attachment:
     """A document of an image."""
     # A subject is a plain descriptor: neither platform nor annotations.
     whole = image.descriptor
     subject = Descriptor(media_type=whole.media_type, digest=whole.digest, size=whole.size)
-    return Attachment(content, media_type, title, subject)
+    return Attachment(content, media_type, title, subject, annotations)
 
 
 def fallback_tag(digest: str) -> str:

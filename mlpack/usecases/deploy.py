@@ -82,8 +82,11 @@ def deploy(
         "reference": deployment.reference,
         "digest": deployment.digest,
         "bundle": built.bundle,
+        "applied": not deployment.left,
         **({"forced": why} if why else {}),
     }
+    if deployment.left:
+        record["command"] = list(deployment.left)
     content = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
     files.write(built.dist / f"deployment-{environment}.json", content)
     return deployment

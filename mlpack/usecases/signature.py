@@ -10,6 +10,7 @@ import binascii
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mlpack import files
 from mlpack.bundle import Artifact
@@ -55,6 +56,63 @@ class Signed:
     fresh: bool = False
 
 
+class By(Protocol):
+    """Whose signatures are looked for, and where they are."""
+
+    @property
+    def who(self) -> str:
+        """What signs, in a word."""
+        ...
+
+    def is_file_signed(self, path: Path) -> bool:
+        """Whether the signature beside a file is theirs."""
+        ...
+
+    def is_image_signed(self, registry: Registry, digest: str) -> bool:
+        """Whether one of an image's signatures in its registry is theirs."""
+        ...
+
+    def beside(self, file: str) -> str:
+        """The name of a file's signature."""
+        ...
+
+    def under(self, digest: str) -> str:
+        """What a registry calls an image's signatures."""
+        ...
+
+    def command(self, environment: str) -> str:
+        """What signs so."""
+        ...
+
+
+@dataclass(frozen=True)
+class ByKey:
+    """Signatures by a key in cosign's format."""
+
+    checker: Checker
+    who: str = "key"
+
+    def is_file_signed(self, path: Path) -> bool:
+        """See `file_is_signed`."""
+        return file_is_signed(path, self.checker)
+
+    def is_image_signed(self, registry: Registry, digest: str) -> bool:
+        """See `image_is_signed`."""
+        return image_is_signed(registry, digest, self.checker)
+
+    def beside(self, file: str) -> str:
+        """``FILE.sig``."""
+        return f"{file}.sig"
+
+    def under(self, digest: str) -> str:
+        """The tag under which cosign looks."""
+        return signatures.tag_of(digest)
+
+    def command(self, environment: str) -> str:
+        """What signs with a key."""
+        return f"mlpack sign {environment}".rstrip() + " --key cosign.key"
+
+
 def sign(
     built: Built, signer: Signer, place: Place | None, reporter: Reporter
 ) -> tuple[Signed, ...]:
@@ -66,7 +124,7 @@ def sign(
     """
     done = []
     with reporter.stage("Signing") as stage:
-        for artifact in _files(built):
+        for artifact in signed_files(built):
             path = built.dist / artifact.file
             fresh = not file_is_signed(path, signer)
             if fresh:
@@ -74,17 +132,17 @@ def sign(
                 files.write(_beside(path), base64.b64encode(value))
             done.append(Signed(path.name, _beside(path).name, fresh))
         if place is not None:
-            done.append(_sign_image(_image(built, place), signer, place))
+            done.append(_sign_image(placed_image(built, place), signer, place))
         if not done:
-            raise _nothing(built)
+            raise nothing(built)
         new = sum(each.fresh for each in done)
         before = len(done) - new
         stage.result(f"{new} signed" + (f", {before} were already" if before else ""))
     return tuple(done)
 
 
-def check(built: Built, checker: Checker, place: Place | None) -> tuple[Signed, ...]:
-    """See that the wheel, the zip and the image in `place` are signed by a key.
+def check(built: Built, by: By, place: Place | None) -> tuple[Signed, ...]:
+    """See that the wheel, the zip and the image in `place` are signed by a key or an identity.
 
     Raises:
         CheckFailedError: something is not; the error names all that is not.
@@ -93,23 +151,22 @@ def check(built: Built, checker: Checker, place: Place | None) -> tuple[Signed, 
     """
     found = [
         (
-            Signed(artifact.file, f"{artifact.file}.sig"),
-            file_is_signed(built.dist / artifact.file, checker),
+            Signed(artifact.file, by.beside(artifact.file)),
+            by.is_file_signed(built.dist / artifact.file),
         )
-        for artifact in _files(built)
+        for artifact in signed_files(built)
     ]
     if place is not None:
-        digest = _image(built, place)
-        signed = Signed(f"{place.name}@{digest}", signatures.tag_of(digest))
-        found.append((signed, image_is_signed(place.registry, digest, checker)))
+        digest = placed_image(built, place)
+        signed = Signed(f"{place.name}@{digest}", by.under(digest))
+        found.append((signed, by.is_image_signed(place.registry, digest)))
     if not found:
-        raise _nothing(built)
+        raise nothing(built)
     missing = [signed.what for signed, good in found if not good]
     if missing:
-        environment = f" {place.environment}" if place else ""
         raise CheckFailedError(
-            f"not signed by this key: {', '.join(missing)}",
-            hint=f"mlpack sign{environment} --key cosign.key",
+            f"not signed by this {by.who}: {', '.join(missing)}",
+            hint=by.command(place.environment if place else ""),
         )
     return tuple(signed for signed, _ in found)
 
@@ -154,12 +211,18 @@ def _sign_image(digest: str, signer: Signer, place: Place) -> Signed:
     return Signed(f"{place.name}@{digest}", signatures.tag_of(digest), fresh)
 
 
-def _files(built: Built) -> list[Artifact]:
+def signed_files(built: Built) -> list[Artifact]:
+    """What was built and is signed as a file."""
     return [built.artifacts[kind] for kind in KINDS if kind in built.artifacts]
 
 
-def _image(built: Built, place: Place) -> str:
-    """The digest of the built image, which is in the registry."""
+def placed_image(built: Built, place: Place) -> str:
+    """The digest of the built image, which is in the registry.
+
+    Raises:
+        InputError: there is none, or it is not there.
+        OutsideError: the registry does not answer, or refuses.
+    """
     artifact = built.artifacts.get("image")
     if artifact is None or artifact.digest is None:
         raise InputError("no image is built", where=built.dist.name, hint="Run: mlpack build")
@@ -175,7 +238,8 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.sig")
 
 
-def _nothing(built: Built) -> InputError:
+def nothing(built: Built) -> InputError:
+    """What to tell where there is nothing to sign."""
     return InputError(
         "there is neither a wheel nor a zip to sign",
         where=built.dist.name,

@@ -25,6 +25,7 @@ from mlpack.bundle import Artifact
 from mlpack.cli import wiring
 from mlpack.cli.app import app
 from mlpack.cli.entry import main
+from mlpack.cli.wiring import TARGETS
 from mlpack.errors import InputError
 from mlpack.files import sha256, write
 from mlpack.oci.cache import Cache
@@ -324,7 +325,7 @@ def test_a_target_that_is_not_there_is_named_with_the_ones_that_are(mlpack_, tmp
     write(folder / "config" / "production.toml", '[deploy]\ntarget = "registri"\n')
     code, _, err = mlpack_("deploy", "production", "-C", folder)
     assert code == 3
-    assert "no target 'registri'; there are docker, index, registry, s3" in err
+    assert f"no target 'registri'; there are {', '.join(sorted(TARGETS))}" in err
     assert "registry" in err.split("\n")[1]
 
 

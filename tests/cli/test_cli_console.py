@@ -275,6 +275,14 @@ def test_a_plan_and_a_deployment_tell_apart_what_is_needed(plain):
     show.deployed_json(console, Plan("registry", ACTIONS))
 
 
+def test_what_somebody_else_has_to_do_is_not_called_deployed(plain):
+    console, err, out = plain
+    left = Deployment("fly", "x@sha256:1", "sha256:1", ACTIONS, left=("fly", "deploy", "a b"))
+    show.deployed(console, left)
+    assert err.getvalue().endswith("Not deployed yet. Left to do: fly deploy 'a b'\n")
+    assert out.getvalue() == "sha256:1\n"
+
+
 def test_the_steps_table_says_how_each_compares(plain):
     console, err, _ = plain
     good = Figures(rows=300, columns=12, largest=0.0, beyond=0)

@@ -6,7 +6,10 @@ import json
 import sys
 import types
 
+import private_sigstore
 import pytest
+import scripted_registry
+from images import SLIM, image_of
 
 from mlpack.bundle import Artifact
 from mlpack.cli.entry import main
@@ -110,3 +113,91 @@ def test_without_the_extra_the_line_that_installs_it_is_told(run, monkeypatch):
     code, _, err = run("sign", "--new-key")
     assert code == 3
     assert 'pip install "mlpack-builder[sign]"' in err
+
+
+# Without a key
+
+
+@pytest.fixture
+def sigstore(tmp_path):
+    with private_sigstore.serve() as running:
+        write(tmp_path / "trust.json", json.dumps(running.trust_config()))
+        write(tmp_path / "root.json", json.dumps(running.trusted_root()))
+        yield running
+
+
+ALICE = (
+    *("--certificate-identity", "alice@example.org"),
+    *("--certificate-oidc-issuer", private_sigstore.ISSUER),
+)
+
+
+def test_an_identity_signs_and_is_checked(run, sigstore, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOKEN", f"{sigstore.token()}\n")
+    asked = ("sign", "--keyless", "--trust-config", "trust.json", "--identity-token")
+    code, _, err = run(*asked, "${env:TOKEN}")
+    assert code == 0, err
+    assert "signed: churn.whl  (churn.whl.sigstore.json)" in err
+    assert (tmp_path / "dist" / "churn.whl.sigstore.json").is_file()
+    check = ("sign", "--check", "--keyless", "--trusted-root", "root.json")
+    code, out, err = run(*check, *ALICE, "--json")
+    assert code == 0, err
+    assert json.loads(out)[0]["signature"] == "churn.whl.sigstore.json"
+    code, _, err = run(*check, *ALICE[:2], "--certificate-oidc-issuer", "https://x.example")
+    assert (code, "not signed by this identity: churn.whl" in err) == (1, True)
+
+
+def test_who_shall_have_signed_must_be_told_whole(run, sigstore):
+    for given in (ALICE[:2], ALICE[2:], ()):
+        for command in (("sign", "--check"), ("verify",)):
+            code, _, err = run(*command, "--keyless", "--trusted-root", "root.json", *given)
+            assert (code, "it must be told who shall have" in err) == (3, True)
+
+
+def test_a_token_does_not_stand_on_the_command_line(run, sigstore):
+    token = sigstore.token()
+    code, _, err = run("sign", "--keyless", "--identity-token", token)
+    assert (code, "stands on the command line" in err, token in err) == (3, True, False)
+
+
+def test_a_key_and_an_identity_are_not_mixed(run):
+    for command in ("sign", "verify"):
+        code, _, err = run(command, "--keyless", "--key", "cosign.pub", *ALICE)
+        assert (code, "there is no key" in err) == (3, True)
+        code, _, err = run(command, *ALICE)
+        assert (code, "Add: --keyless" in err) == (3, True)
+    assert run("sign", "--keyless", "--new-key")[0] == 3
+
+
+def test_keyless_without_the_extra(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sigstore.dsse", None)
+    monkeypatch.delitem(sys.modules, "mlpack.signers.keyless", raising=False)
+    code, _, err = run("sign", "--check", "--keyless", *ALICE)
+    assert (code, "mlpack-builder[keyless]" in err) == (3, True)
+
+
+@pytest.mark.parametrize("target", ["cloud-run", "registry"])
+def test_an_image_is_signed_where_its_target_pushes_it(
+    run, sigstore, tmp_path, monkeypatch, target
+):
+    monkeypatch.setenv("TOKEN", sigstore.token())
+    image = image_of(tmp_path, SLIM)
+    artifact = Artifact(
+        kind="image", file="churn.oci.tar", sha256=sha256(b"tar"), size=3, digest=image.digest,
+        image="churn:1.2.0",
+    )  # fmt: skip
+    built = Built("churn", "1.2.0", "onnx", "l", "b", {"image": artifact}, tmp_path / "dist")
+    write(tmp_path / "dist" / "churn.oci.tar", b"tar")
+    write(tmp_path / "dist" / "build.json", encode_build(built))
+    asked = ("--keyless", "--trust-config", "trust.json", "--identity-token", "${env:TOKEN}")
+    with scripted_registry.serve() as registry:
+        repository = f'[deploy]\ntarget = "{target}"\nrepository = "{registry.host}/team/churn"\n'
+        write(tmp_path / "config" / "production.toml", repository)
+        code, _, err = run("sign", "production", *asked)
+        assert (code, "mlpack deploy production" in err) == (3, True)  # it is not there yet
+        registry.put_image("team/churn", "1.2.0", image)
+        code, _, err = run("sign", "production", *asked)
+        assert code == 0, err
+        assert f"signed: {registry.host}/team/churn@{image.digest}" in err
+        good = ("sign", "production", "--check", "--keyless", "--trusted-root", "root.json")
+        assert run(*good, *ALICE)[0] == 0

@@ -28,7 +28,7 @@ class Shelf:
             raise InputError("there already", hint="mlpack version patch")
         return [Action("put", built.version, needed=there is None)]
 
-    def apply(self, built: Built, reporter: Reporter) -> Deployment:
+    def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:
         actions = tuple(self.plan(built))
         if self.broken:
             raise OutsideError("the shelf broke")
@@ -64,6 +64,7 @@ def test_a_deployment_is_written_down(built):
         "reference": "shelf/1.2.0",
         "digest": f"sha256:{'b' * 64}",
         "bundle": "b" * 64,
+        "applied": True,
     }
 
 
