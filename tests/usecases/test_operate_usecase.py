@@ -14,7 +14,8 @@ SETTINGS = {
     "azure-container-apps": {
         "target": "azure-container-apps",
         "resource_group": "models",
-        "environment": "production",
+        "environment": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/m"
+        "/providers/Microsoft.App/managedEnvironments/production",
         **RENDERED,
     },
     "cloud-run": {
