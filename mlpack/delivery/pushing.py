@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mlpack.delivery.settings import Reader
+from mlpack.delivery.unpacked import Unpacked, unpack_image
 from mlpack.errors import InputError, OutsideError
 from mlpack.oci.archive import read_whole_archive
+from mlpack.oci.cache import Cache
 from mlpack.oci.credentials import docker_config_file, from_docker, from_environment
 from mlpack.oci.layout import layers_of
 from mlpack.oci.reference import Reference, parse
@@ -121,6 +123,21 @@ class Pusher:
         if found.version is None:
             self._push(found, registry, reporter)
         self._attach_documents(found, registry, reporter)
+
+    def pull(self, digest: str, cache: Cache, into: Path) -> Unpacked:
+        """The model of an image that is there, in a folder that is not there yet.
+
+        Args:
+            digest: of the image's manifest or index.
+            cache: keeps what is pulled.
+            into: the folder.
+
+        Raises:
+            InputError: it is no image of mlpack's.
+            OutsideError: it is not there any more, or the registry refuses.
+        """
+        reference = replace(self.repository, digest=digest)
+        return unpack_image(self.connect().pull_whole(reference, cache), into, str(reference))
 
     def actions(self, found: Stand) -> list[Action]:
         """What `bring` would do."""

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from mlpack.config import refuse_unknown
 from mlpack.delivery.pushing import KEYS as PUSHING
 from mlpack.delivery.pushing import Pusher
 from mlpack.delivery.settings import VARIABLE, Reader
-from mlpack.delivery.unpacked import unpack_image
 from mlpack.errors import InputError, OutsideError
 from mlpack.oci.cache import Cache, default_root
 from mlpack.oci.reference import parse
@@ -237,10 +236,8 @@ class RenderedTarget:
                 hint='Where it shall be replaced unseen: --force "why"',
             )
         with reporter.stage(f"Fetching {there.name}@{there.digest[:19]}") as stage:
-            registry = self._pusher.connect()
-            reference = replace(self._pusher.repository, digest=there.digest)
-            pulled = registry.pull_whole(reference, self._outside.cache())
-            version = unpack_image(pulled, into, image).manifest.version
+            model = self._pusher.pull(there.digest, self._outside.cache(), into)
+            version = model.manifest.version
             stage.result(version)
         return Fetched(into, version, digest=there.digest)
 

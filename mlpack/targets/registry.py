@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -10,8 +11,10 @@ from packaging.version import InvalidVersion, Version
 from mlpack.config import refuse_unknown
 from mlpack.delivery.pushing import KEYS, Pusher, Stand, pusher, tagging
 from mlpack.errors import InputError
-from mlpack.oci.reference import Reference, is_tag
+from mlpack.oci.cache import Cache, default_root
+from mlpack.oci.reference import is_tag
 from mlpack.oci.registry import Registry
+from mlpack.operating import Fetched
 from mlpack.ports import Action, Built, Deployment, Reporter
 
 
@@ -19,17 +22,22 @@ class RegistryTarget:
     """Pushes ``dist/``'s image."""
 
     kind = "registry"
-    verbs = frozenset({"plan", "apply"})
 
-    def __init__(self, pusher: Pusher, channel: str | None = None) -> None:
+    def __init__(self, pusher: Pusher, cache: Cache, channel: str | None = None) -> None:
         """A repository of a registry.
 
         Args:
             pusher: brings images there.
+            cache: keeps what is pulled.
             channel: a tag that moves to what is deployed, such as ``production``.
+
+        Attributes:
+            verbs: ``fetch`` is among them where a channel says what runs.
         """
         self._pusher = pusher
+        self._cache = cache
         self._channel = channel
+        self.verbs = frozenset({"plan", "apply", *(["fetch"] if channel else [])})
 
     def plan(self, built: Built) -> Sequence[Action]:
         """What `apply` would do. Only reads.
@@ -63,9 +71,24 @@ class RegistryTarget:
             actions=tuple(actions),
         )
 
-    def place(self) -> tuple[Reference, Registry]:
-        """The repository, and what talks to it."""
-        return self._pusher.repository, self._pusher.connect()
+    def fetch(self, release: int | None, into: Path, reporter: Reporter) -> Fetched | None:
+        """Bring the model's files of the image that the channel's tag is on.
+
+        Raises:
+            InputError: a release is asked for by number, which nobody counts here, or the channel
+                is on no image of mlpack's.
+            OutsideError: the registry does not answer, or refuses.
+        """
+        if release is not None or self._channel is None:
+            raise InputError("a registry counts no releases", hint="mlpack pull ENVIRONMENT")
+        digest = self._pusher.connect().resolve(self._channel)
+        if digest is None:
+            return None
+        name = f"{self._pusher.repository.name}:{self._channel}"
+        with reporter.stage(f"Fetching {name}") as stage:
+            model = self._pusher.pull(digest, self._cache, into)
+            stage.result(f"{model.manifest.version}, {digest[:19]}")
+        return Fetched(into, model.manifest.version, digest=digest)
 
     def _look(self, built: Built, registry: Registry) -> tuple[Stand, str | None]:
         """How the image stands to the registry, and the digest that the channel's tag is on."""
@@ -94,7 +117,7 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> RegistryTarget:
     """
     made = pusher(config, env)
     refuse_unknown(config, ("channel", "target", *KEYS), "registry")
-    return RegistryTarget(made, _channel(config))
+    return RegistryTarget(made, Cache(default_root(env, Path.home())), _channel(config))
 
 
 def _channel(config: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,7 @@ import hashlib
 import json
 
 import pytest
-from bundling import Remembering
+from bundling import Remembering, make_project, onnx_bundle
 from images import SLIM, image_of
 from scripted_registry import Failure, serve
 
@@ -12,6 +12,7 @@ from mlpack.oci.archive import write_archive
 from mlpack.oci.values import INDEX, make_image, make_multi_image
 from mlpack.ports import Built
 from mlpack.targets.registry import RegistryTarget, make
+from mlpack.wheelfile import installed
 
 
 @pytest.fixture
@@ -272,3 +273,31 @@ def test_a_registry_that_takes_images_alone_is_told_apart(build, target, registr
         target(registry).apply(built, Remembering())
     assert "attach = false" in no.value.hint
     assert tagged(registry, "1.2.0") == digest(built)
+
+
+def test_what_the_channel_names_is_fetched(build, target, registry, tmp_path):
+    bundle = onnx_bundle(make_project())
+    files = {f"app/lib/{name}": data for name, data in installed(bundle).items()}
+    # Its dependencies are a layer of their own, which nobody needs to fetch.
+    made = image_of(tmp_path, {"app/lib/numpy/__init__.py": b"1"}, files)
+    file = tmp_path / "churn-2.0.0.oci.tar"
+    written = write_archive(made, file, "churn", "2.0.0")
+    artifact = Artifact(
+        kind="image", file=file.name, sha256=written.sha256, size=written.size,
+        digest=made.digest, image="churn:2.0.0",
+    )  # fmt: skip
+    with_channel = target(registry, channel="production")
+    assert with_channel.fetch(None, tmp_path / "none", Remembering()) is None
+    image = Built("churn", "2.0.0", "onnx", "l", "b", {"image": artifact}, tmp_path)
+    with_channel.apply(image, Remembering())
+    registry.requests.clear()
+    found = with_channel.fetch(None, tmp_path / "there", Remembering())
+    assert (found.version, found.digest) == (bundle.manifest.version, made.digest)
+    assert (tmp_path / "there" / "lib" / "churn" / "__init__.py").is_file()
+    assert made.layers[0].descriptor.digest not in " ".join(each.path for each in registry.requests)
+    with pytest.raises(InputError, match="counts no releases"):
+        with_channel.fetch(3, tmp_path / "never", Remembering())
+    assert "fetch" not in target(registry).verbs
+    with_channel.apply(build(), Remembering())
+    with pytest.raises(InputError, match="no image of mlpack's"):
+        with_channel.fetch(None, tmp_path / "other", Remembering())
