@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -98,13 +99,21 @@ class RunningRegistry:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
     """Debian's docker-registry on this machine, with a password, on a free port."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running_registry(
+    folder: Path, certificate: tuple[Path, Path] | None = None
+) -> Iterator[RunningRegistry]:
+    """A registry with a password; with a certificate and its key, it speaks TLS."""
     program, htpasswd = shutil.which("docker-registry"), shutil.which("htpasswd")
     if program is None or htpasswd is None:
         missing(
             "docker-registry or htpasswd is not there: apt-get install docker-registry "
             "apache2-utils"
         )
-    folder = tmp_path_factory.mktemp("registry")
     users, config, log = folder / "htpasswd", folder / "config.yml", folder / "log"
     username, password = "alice", "a-password-for-tests"
     made = subprocess.run(
@@ -114,10 +123,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegist
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    tls = ""
+    if certificate is not None:
+        tls = f"  tls:\n    certificate: {certificate[0]}\n    key: {certificate[1]}\n"
     config.write_text(
         "version: 0.1\n"
         f"storage:\n  filesystem:\n    rootdirectory: {folder / 'data'}\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n"
+        f"http:\n  addr: 127.0.0.1:{port}\n{tls}"
         f"auth:\n  htpasswd:\n    realm: tests\n    path: {users}\n"
     )
     with log.open("wb") as out:
@@ -126,7 +138,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegist
         )
     try:
         host = f"127.0.0.1:{port}"
-        _wait_until_it_answers(f"http://{host}/v2/", process, log)
+        scheme = "http" if certificate is None else "https"
+        _wait_until_it_answers(f"{scheme}://{host}/v2/", process, log)
         yield RunningRegistry(host, username, password, folder / "data", log)
     finally:
         process.terminate()
@@ -134,7 +147,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegist
 
 
 def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         for _ in range(100):
             if process.poll() is not None:
                 break

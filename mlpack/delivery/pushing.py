@@ -246,8 +246,9 @@ def pusher(config: Mapping[str, Any], env: Mapping[str, str]) -> Pusher:
 
     Args:
         config: ``repository`` (``registry.example:5000/team/churn``); optionally ``attach`` (false:
-            without bills of materials and provenance), ``insecure`` (without TLS) and ``ca_file``
-            (a private authority's certificates). Further keys are not looked at.
+            without bills of materials and provenance), ``insecure`` (true: without TLS; false:
+            with it, on this machine too) and ``ca_file`` (a private authority's certificates).
+            Further keys are not looked at.
         env: ``MLPACK_REGISTRY_USERNAME`` and ``MLPACK_REGISTRY_PASSWORD``; where they are not
             set, what ``docker login`` has written down is used.
 
@@ -262,8 +263,10 @@ def pusher(config: Mapping[str, Any], env: Mapping[str, str]) -> Pusher:
                 "or run: docker login",
             )
     given = Reader(config)
-    repository = _repository(config, insecure=given.switch("insecure", default=False))
     ca_file = given.path("ca_file")
+    insecure = given.switch("insecure", default=False)
+    told = ca_file is not None or "insecure" in config
+    repository = _repository(config, ("http://" if insecure else "https://") if told else "")
     home = Path.home()
 
     def registry() -> Registry:
@@ -275,7 +278,8 @@ def pusher(config: Mapping[str, Any], env: Mapping[str, str]) -> Pusher:
     return Pusher(repository, registry, given.switch("attach", default=True))
 
 
-def _repository(config: Mapping[str, Any], *, insecure: bool) -> Reference:
+def _repository(config: Mapping[str, Any], scheme: str) -> Reference:
+    """Where to. With no scheme it is TLS, but for names of this machine."""
     where = "[deploy] repository"
     text = config.get("repository")
     example = f'[deploy]\ntarget = "{config.get("target", "registry")}"\n{_EXAMPLE}'
@@ -287,4 +291,4 @@ def _repository(config: Mapping[str, Any], *, insecure: bool) -> Reference:
         raise InputError(
             "a repository has no scheme, login, tag or digest in it", where=where, hint=example
         )
-    return parse(f"http://{text}" if insecure else text, where)
+    return parse(f"{scheme}{text}", where)
