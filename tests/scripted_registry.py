@@ -63,6 +63,10 @@ class Registry:
     largest_body: int = 1 << 40  # a larger one is answered with 413, as what stands before it does
     least_chunk: int = 0  # what it demands of all chunks but the last
     forgets: bool = False  # uploads whose connection broke off
+    changing: int = 0  # requests that changed something, or would have
+    dies_at: int | None = None  # at which of them it dies
+    dies_after: bool = False  # when it has done what was asked
+    dead: bool = False
 
     def put(self, repository: str, data: bytes) -> str:
         """Store a blob."""
@@ -106,6 +110,14 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         state.requests.append(Request(self.command, self.path, dict(self.headers)))
+        if self.command in ("PUT", "POST", "PATCH"):
+            state.changing += 1
+            state.dead = state.dead or (
+                state.changing - 1 == state.dies_at and not state.dies_after
+            )
+        if state.dead:
+            self.close_connection = True
+            return
         if length > state.largest_body:
             self.reply(413)
             return
@@ -140,6 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(failure.status, b"{}", failure.headers)
 
     def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        state = self.server.state
+        if self.command in ("PUT", "POST", "PATCH") and state.changing - 1 == state.dies_at:
+            state.dead = True  # it is done, and nobody hears of it
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

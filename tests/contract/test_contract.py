@@ -1,0 +1,173 @@
+"""What every target promises; its process ends before and after each call that changes things."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from bundling import Remembering
+from hosts import BrokenError
+from worlds import WORLDS, EndedError
+
+from mlpack.errors import InputError, OutsideError
+
+OLD, NEW = "1.0.0", "1.1.0"
+ENDS = (BrokenError, EndedError, OutsideError)
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def make(request, tmp_path):
+    """Makes worlds of one target, each its own."""
+    opened = []
+    number = iter(range(10_000))
+
+    def made():
+        folder = tmp_path / str(next(number))
+        folder.mkdir()
+        context = WORLDS[request.param](folder)
+        opened.append(context)
+        return context.__enter__()
+
+    def close():
+        while opened:
+            opened.pop().__exit__(None, None, None)
+
+    made.close = close
+    yield made
+    close()
+
+
+def deployed(make, *versions):
+    """A world in which some versions were deployed, one after the other."""
+    world = make()
+    for version in versions:
+        world.target().apply(world.built(version), Remembering())
+    return world
+
+
+def test_a_plan_changes_nothing_and_says_whether_anything_would(make):
+    world = make()
+    before = world.state()
+    assert any(each.needed for each in world.target().plan(world.built(OLD)))
+    assert world.state() == before
+    world.target().apply(world.built(OLD), Remembering())
+    assert world.running() == OLD
+    assert not any(each.needed for each in world.target().plan(world.built(OLD)))
+    assert any(each.needed for each in world.target().plan(world.built(NEW)))
+
+
+def test_what_is_there_is_left_alone(make):
+    world = deployed(make, OLD)
+    before = world.state()
+    again = world.target().apply(world.built(OLD), Remembering())
+    assert not any(each.needed for each in again.actions)
+    assert world.state() == before
+
+
+def test_a_new_version_takes_the_place_of_the_old_one(make):
+    world = deployed(make, OLD, NEW)
+    assert world.running() == NEW
+
+
+def test_broken_off_anywhere_the_old_version_answers_or_the_new_one_and_the_next_run_ends_it(make):
+    world = deployed(make, OLD)
+    world.running()
+    first = world.calls
+    world.target().apply(world.built(NEW), Remembering())
+    world.running()
+    steps = world.calls - first
+    assert steps > 1
+    make.close()
+    for number in range(steps):
+        for after in (False, True):
+            world = deployed(make, OLD)
+            world.running()
+            new = world.built(NEW)
+            world.break_at(number, after=after)
+            with suppress(*ENDS):
+                world.target().apply(new, Remembering())
+            world.mend()
+            assert world.running() in (OLD, NEW), (number, after)
+            world.target().apply(new, Remembering())
+            assert world.running() == NEW, (number, after)
+            left = world.target().plan(new)
+            assert not any(each.needed for each in left), (number, after)
+            make.close()
+
+
+def test_who_changes_nothing_stops_nobody(make):
+    world = deployed(make, OLD)
+    target = world.target()
+    for verb in ("status", "history"):
+        if verb in target.verbs:
+            before = world.state()
+            getattr(target, verb)()
+            assert world.state() == before
+
+
+def running(make):
+    """A world with a way back, or None where the target has none."""
+    world = deployed(make, OLD, NEW)
+    return world if "rollback" in world.target().verbs else None
+
+
+def test_the_way_back_needs_no_build_and_is_remembered(make):
+    world = running(make)
+    if world is None:
+        return
+    status = world.target().rollback(None, Remembering())
+    assert world.running() == OLD
+    live = next(each for each in status.releases if each.state == "live")
+    assert (live.version, status.well) == (OLD, True)
+    verbs = [each.verb for each in world.target().history()]
+    assert verbs[:2] == ["deploy", "deploy"]
+    assert verbs[-1] == "rollback"
+
+
+def test_a_way_back_that_is_broken_off_anywhere_can_be_gone_again(make):
+    world = running(make)
+    if world is None:
+        return
+    world.running()
+    first = world.calls
+    world.target().rollback(None, Remembering())
+    world.running()
+    steps = world.calls - first
+    make.close()
+    for number in range(steps):
+        for after in (False, True):
+            world = deployed(make, OLD, NEW)
+            world.running()
+            world.break_at(number, after=after)
+            with suppress(*ENDS):
+                world.target().rollback(None, Remembering())
+            world.mend()
+            assert world.running() in (OLD, NEW), (number, after)
+            if world.running() == NEW:
+                # It may find that only the last step was missing, and that there is no way further.
+                with suppress(InputError):
+                    world.target().rollback(None, Remembering())
+            assert world.running() == OLD, (number, after)
+
+
+def test_nothing_is_left_of_what_is_removed(make):
+    world = make()
+    before = world.state()
+    target = world.target()
+    if "remove" not in target.verbs:
+        return
+    target.apply(world.built(OLD), Remembering())
+    world.target().remove(Remembering())
+    assert world.running() is None
+    assert world.target().status().releases == ()
+    assert type(world.state()) is type(before)
+    world.target().apply(world.built(NEW), Remembering())
+    assert world.running() == NEW
+
+
+def test_why_the_gate_was_overruled_is_remembered(make):
+    world = make()
+    target = world.target()
+    target.apply(world.built(OLD), Remembering(), why="the labels were wrong before")
+    if "history" in target.verbs:
+        assert world.target().history()[-1].why == "the labels were wrong before"
