@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mlpack import records
 from mlpack.cli import comparing, wiring
@@ -36,6 +37,12 @@ def deploy(
         return deploy_use_case.plan(built, target, share)
     why = comparing.gate(project, console, target, built, environment=environment, force=force)
     return deploy_use_case.deploy(built, target, environment, console, share=share, why=why)
+
+
+def render(project: Project, environment: str, into: Path) -> Sequence[Path]:
+    """See the option ``--render`` of ``deploy``."""
+    target = _target(project, environment)
+    return operate.render(records.read_build(project.dist_dir), target, into)
 
 
 def status(project: Project, environment: str) -> Status:

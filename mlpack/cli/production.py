@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -49,6 +50,12 @@ def deploy(
             metavar="WHY", help="Deploy though the gate says no; the target remembers why."
         ),
     ] = "",
+    render: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write what would be asked for into files and change nothing."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Deploy what was built to the environment's target, as its configuration says.
@@ -59,6 +66,14 @@ def deploy(
     """
     console = open_console()
     project = open_project(folder)
+    if render is not None:
+        if plan or canary:
+            raise typer.BadParameter(
+                "stands alone, without --plan and --canary", param_hint="--render"
+            )
+        files = load("mlpack.cli.deploying:render")(project, environment, render)
+        load("mlpack.cli.show_running:rendered")(console, files, json=json)
+        return
     outcome = load("mlpack.cli.deploying:deploy")(
         project, console, environment=environment, plan=plan, share=canary, force=force
     )

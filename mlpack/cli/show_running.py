@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 from mlpack.cli.console import Console
 from mlpack.operating import Happened, Status
@@ -40,3 +43,12 @@ def history(console: Console, found: Sequence[Happened]) -> None:
         told = f"{at:%Y-%m-%d %H:%M:%S}Z  {each.verb:<8}  release {each.release} ({each.version})"
         further = [each.state, each.by, each.why]
         console.result("  ".join([told, *(word for word in further if word)]))
+
+
+def rendered(console: Console, files: Sequence[Path], *, json: bool) -> None:
+    """The files that were written."""
+    if json:
+        console.result(msgspec.json.encode([str(path) for path in files]).decode())
+        return
+    for path in files:
+        console.result(str(path))

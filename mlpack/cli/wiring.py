@@ -35,15 +35,16 @@ TARGETS = {
     "docker": "mlpack.targets.docker:make",
     "fly": "mlpack.targets.fly:make",
     "index": "mlpack.targets.index:make",
+    "kubernetes": "mlpack.targets.kubernetes:make",
     "registry": "mlpack.targets.registry:make",
     "s3": "mlpack.targets.s3:make",
 }
 
 
-SERVICES = ("azure-container-apps", "cloud-run", "docker", "fly")
+SERVICES = ("azure-container-apps", "cloud-run", "docker", "fly", "kubernetes")
 """Targets at which a model runs, under a name of its own."""
 
-PUSHING = ("azure-container-apps", "cloud-run", "fly", "registry")
+PUSHING = ("azure-container-apps", "cloud-run", "fly", "kubernetes", "registry")
 """Targets whose image lies in the registry that ``repository`` names, where it can be signed."""
 
 SECRETS = ("password", "token")

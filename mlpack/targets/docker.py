@@ -6,10 +6,8 @@ needed. See `mlpack.rollout` for how it is rolled out.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import docker
 
 from mlpack.bundle import Artifact
 from mlpack.delivery.counted import counted
+from mlpack.delivery.who import who
 from mlpack.engines.docker import DockerEngine, connect
 from mlpack.engines.ssh import ADDRESS
 from mlpack.errors import InputError, OutsideError
@@ -359,13 +358,5 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> DockerTarget:
         host=DockerHost(service, client),
         engine=DockerEngine(where),
         clock=Clock(now=time.time, sleep=time.sleep),
-        who=_who(),
+        who=who(),
     )
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a process without a user, in some containers
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"

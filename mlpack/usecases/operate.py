@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from mlpack.errors import InputError
-from mlpack.operating import Fetched, Happened, Holding, Running, Status
+from mlpack.operating import Fetched, Happened, Holding, Rendering, Running, Status
 from mlpack.ports import Built, Deployment, Reporter, Target
 
 
@@ -17,6 +17,11 @@ def running(target: Target, verb: str) -> Running:
     Raises:
         InputError: it does not.
     """
+    _refuse_unknown(target, verb)
+    return cast("Running", target)
+
+
+def _refuse_unknown(target: Target, verb: str) -> None:
     if verb not in target.verbs:
         known = ", ".join(sorted(target.verbs - {"plan", "apply"})) or "deploy alone"
         raise InputError(
@@ -24,7 +29,6 @@ def running(target: Target, verb: str) -> Running:
             where="[deploy] target",
             hint=f"It knows {known}.",
         )
-    return cast("Running", target)
 
 
 def canary(
@@ -37,6 +41,16 @@ def canary(
         CheckFailedError, OutsideError: see the target.
     """
     return running(target, "canary").canary(built, share, reporter, why=why)
+
+
+def render(built: Built, target: Target, into: Path) -> Sequence[Path]:
+    """Write down what the target would be asked for, for others to apply.
+
+    Raises:
+        InputError: the target writes nothing down, there is no image, or `into` is a file.
+    """
+    _refuse_unknown(target, "render")
+    return cast("Rendering", target).render(built, into)
 
 
 def promote(target: Target, reporter: Reporter) -> Status:

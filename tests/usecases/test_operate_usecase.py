@@ -31,6 +31,11 @@ SETTINGS = {
         "url": "https://pypi.example/upload/",
         "simple": "https://a.example/",
     },
+    "kubernetes": {
+        "target": "kubernetes",
+        "repository": "registry.example/team/churn",
+        "service": "churn-test",
+    },
     "registry": {"target": "registry", "repository": "registry.example/team/churn"},
     "s3": {"target": "s3", "bucket": "models", "region": "eu-central-1"},
 }

@@ -1,0 +1,1 @@
+"""A model at a Kubernetes cluster: its objects as values, and how one release follows another."""

@@ -1,0 +1,250 @@
+"""The cluster's API through the official client: the only file that knows it.
+
+Of the client it uses what has been the same in all its versions: the kubeconfig, the logins, and
+requests as `DynamicClient.request` sends them. Kinds are known here (`cluster.KINDS`), so nothing
+has to be discovered first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client as official
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException, load_incluster_config, new_client_from_config
+from kubernetes.dynamic import DynamicClient
+
+from mlpack.errors import InputError, OutsideError
+from mlpack.kubernetes.cluster import NotAllowedError, path_of
+from mlpack.kubernetes.values import MANAGER, Manifest
+
+_APPLY = "application/apply-patch+yaml"
+_MERGED = "application/json"
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
+_UNKNOWN, _FORBIDDEN, _MISSING, _CONFLICT, _GONE = 401, 403, 404, 409, 410
+_ROLE = "The Role with all that is needed stands in docs/deploy/kubernetes.md."
+
+
+@dataclass(frozen=True)
+class Client:
+    """One namespace, see `mlpack.kubernetes.cluster.Cluster`.
+
+    Attributes:
+        dynamic: the official client.
+        namespace: its name.
+    """
+
+    dynamic: DynamicClient
+    namespace: str
+
+    def read(self, kind: str, name: str) -> dict[str, Any] | None:
+        """An object; None where there is none."""
+        return self._json("get", path_of(kind, self.namespace, name), (_MISSING,))
+
+    def listed(self, kind: str, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
+        """Objects that labels, and fields, select."""
+        query = [("labelSelector", selector), ("fieldSelector", fields)]
+        told = [pair for pair in query if pair[1]]
+        found = self._json("get", path_of(kind, self.namespace), (_MISSING,), query=told) or {}
+        return list(found.get("items") or [])
+
+    def apply(self, manifest: Manifest, *, dry: bool = False) -> dict[str, Any]:
+        """Server-side apply; a dry run says what would be."""
+        path = path_of(manifest["kind"], self.namespace, manifest["metadata"]["name"])
+        query = [("fieldManager", MANAGER), ("force", "true")]
+        if dry:
+            query.append(("dryRun", "All"))
+        return self._json("patch", path, (), manifest, query, _APPLY) or {}
+
+    def create(self, manifest: Manifest) -> bool:
+        """Make an object; False where there is one."""
+        path = path_of(manifest["kind"], self.namespace)
+        query = [("fieldManager", MANAGER)]
+        return self._json("post", path, (_CONFLICT,), manifest, query) is not None
+
+    def replace(self, manifest: Manifest) -> bool:
+        """Replace an object of the manifest's ``resourceVersion``; False where it is another."""
+        path = path_of(manifest["kind"], self.namespace, manifest["metadata"]["name"])
+        query = [("fieldManager", MANAGER)]
+        return self._json("put", path, (_CONFLICT, _MISSING), manifest, query) is not None
+
+    def delete(self, kind: str, name: str, version: str = "") -> None:
+        """Delete an object that may be there; with a version, only that one."""
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        body["propagationPolicy"] = "Background"
+        if version:
+            body["preconditions"] = {"resourceVersion": version}
+        self._json("delete", path_of(kind, self.namespace, name), (_MISSING, _CONFLICT), body)
+
+    def wait(self, kind: str, name: str, version: str, seconds: int) -> None:
+        """Watch one object until something happens to it, or the time is over."""
+        query = [
+            *(("watch", "true"), ("fieldSelector", f"metadata.name={name}")),
+            *(("resourceVersion", version), ("timeoutSeconds", str(seconds))),
+        ]
+        path = path_of(kind, self.namespace)
+        # A version that the cluster has forgotten (410) is a change, too: the caller reads again.
+        for line in self._lines(path, query, seconds + 5, (_GONE, _MISSING)):
+            if json.loads(line).get("type") != "BOOKMARK":
+                return
+
+    def logs(self, pod: str, lines: int, *, before: bool = False) -> str:
+        """The last lines of a pod; ``""`` where it has none yet."""
+        query = [("tailLines", str(lines)), ("previous", "true" if before else "false")]
+        path = f"{path_of('Pod', self.namespace, pod)}/log"
+        # 400: the container waits to start, or there was none before.
+        return "\n".join(self._lines(path, query, _ANSWER_SECONDS, (400, _MISSING)))
+
+    def follow(self, pod: str, lines: int) -> Iterator[str]:
+        """The last lines of a pod, and those that come, until it ends."""
+        query = [("tailLines", str(lines)), ("follow", "true")]
+        path = f"{path_of('Pod', self.namespace, pod)}/log"
+        yield from self._lines(path, query, None, (400, _MISSING))
+
+    def _lines(
+        self, path: str, query: list[tuple[str, str]], seconds: int | None, fine: tuple[int, ...]
+    ) -> Iterator[str]:
+        answer = self._asked("get", path, fine, None, query, _MERGED, seconds)
+        if answer is None:
+            return
+        rest = b""
+        try:
+            for piece in answer.stream(1 << 16, decode_content=True):
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from (line.decode(errors="replace") for line in whole if line)
+            if rest:
+                yield rest.decode(errors="replace")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if not isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                raise _silent(error) from error
+        finally:
+            answer.close()
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        fine: tuple[int, ...],
+        body: Manifest | None = None,
+        query: list[tuple[str, str]] | None = None,
+        content: str = _MERGED,
+    ) -> dict[str, Any] | None:
+        answer = self._asked(method, path, fine, body, query or [], content, _ANSWER_SECONDS)
+        if answer is None:
+            return None
+        try:
+            found: dict[str, Any] = json.loads(answer.data)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _silent(error) from error
+        return found
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        fine: tuple[int, ...],
+        body: Manifest | None,
+        query: list[tuple[str, str]],
+        content: str,
+        seconds: int | None,
+    ) -> Any:  # noqa: ANN401 - urllib3's response, which the client's types do not tell
+        """An answer whose body is not read yet; None for a status that is `fine`.
+
+        Raises:
+            OutsideError: the cluster does not answer, or refuses.
+        """
+        try:
+            return self.dynamic.request(
+                method,
+                path,
+                body=body,
+                query_params=query,
+                header_params={"Accept": "*/*" if path.endswith("/log") else "application/json"},
+                content_type=content,
+                serialize=False,
+                _request_timeout=(_CONNECT_SECONDS, seconds),
+            )
+        except ApiException as error:
+            if error.status in fine:
+                return None
+            raise _refusal(error, self.namespace) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _silent(error) from error
+
+
+def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str]) -> Client:
+    """A namespace of the cluster that is meant. Nothing is sent yet, but what a login asks for.
+
+    Args:
+        kubeconfig: a path; ``""`` for ``KUBECONFIG`` of `env`, else ``~/.kube/config``, else the
+            cluster that this process runs in.
+        context: one of its contexts; ``""`` for the one that it names itself.
+        namespace: where everything is.
+        env: the process's environment.
+
+    Raises:
+        InputError: there is no such file or context.
+    """
+    configuration = official.Configuration()
+    # What changes something is never sent twice: the answer may have been lost alone.
+    configuration.retries = urllib3.Retry(
+        3, backoff_factor=0.2, allowed_methods=("GET",), raise_on_status=False
+    )
+    file = kubeconfig or env.get("KUBECONFIG", "")
+    try:
+        if not file and not _usual().exists() and env.get("KUBERNETES_SERVICE_HOST"):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            api = official.ApiClient(configuration)
+        else:
+            api = new_client_from_config(  # type: ignore[no-untyped-call]
+                config_file=file or str(_usual()),
+                context=context or None,
+                persist_config=False,
+                client_configuration=configuration,
+            )
+    except ConfigException as error:
+        raise InputError(
+            f"there is no way to a cluster: {error}",
+            where=file or "~/.kube/config",
+            hint="kubectl config get-contexts",
+        ) from error
+    return Client(DynamicClient(api, discoverer=_nothing), namespace)  # type: ignore[no-untyped-call]
+
+
+def _usual() -> Path:
+    return Path("~/.kube/config").expanduser()
+
+
+def _nothing(client: object, cache_file: object) -> None:
+    """Discovers nothing."""
+
+
+def _refusal(error: ApiException, namespace: str) -> OutsideError:
+    try:
+        told = json.loads(error.body or b"").get("message", "")
+    except (ValueError, AttributeError):
+        told = ""
+    told = told or f"{error.status} {error.reason}"
+    if error.status == _UNKNOWN:
+        return OutsideError(
+            "the cluster does not know who you are",
+            hint="Does kubectl work? Its login is the one that is used here.",
+        )
+    if error.status == _FORBIDDEN:
+        return NotAllowedError(f"the cluster does not allow it: {told}", hint=_ROLE)
+    if error.status == _MISSING:
+        hint = f"kubectl create namespace {namespace}" if "namespaces" in told else None
+        return OutsideError(f"the cluster has none: {told}", hint=hint)
+    return OutsideError(f"the cluster refuses it: {told}")
+
+
+def _silent(error: Exception) -> OutsideError:
+    return OutsideError(
+        f"the cluster does not answer: {str(error)[:300] or type(error).__name__}",
+        hint="Run the same command again: it goes on from what is there.",
+    )

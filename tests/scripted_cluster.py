@@ -1,0 +1,424 @@
+"""A cluster's API in memory, on a real socket of this machine, that can be told to misbehave.
+
+It keeps objects with versions and generations, speaks server-side apply as far as it is needed here
+(what was applied before and is not any more goes away), list, watch, preconditions and logs, and it
+plays the controllers: pods of a Deployment or an InferenceService are there at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+PATH = re.compile(
+    r"/apis?/(?P<version>.+?)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)"
+    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log))?"
+)
+RELEASE = "mlpack.io/release"
+
+
+@dataclass
+class Failure:
+    """An answer that is given in place of the right one, so many times, to requests that fit."""
+
+    method: str
+    plural: str
+    status: int
+    message: str = "no"
+    times: int = 1
+    after: bool = False  # the right thing is done all the same, and its answer lost
+
+
+@dataclass
+class Api:
+    """The state; tests read and change it."""
+
+    namespace: str = "models"
+    objects: dict[tuple[str, str], dict] = field(default_factory=dict)
+    applied: dict[tuple[str, str], dict] = field(default_factory=dict)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    sick: set[str] = field(default_factory=set)  # images whose pods crash
+    stuck: set[str] = field(default_factory=set)  # images whose pods never become ready
+    hold: bool = False  # pods become ready when `release_pods` is called
+    kinds_without: set[str] = field(default_factory=set)  # plurals that are not installed
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    version: int = 100
+    changing: int = 0  # requests that changed something, or would have
+    dies_at: int | None = None
+    dies_after: bool = False
+    dead: bool = False
+    host: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def get(self, plural: str, name: str) -> dict | None:
+        return self.objects.get((plural, name))
+
+    def names(self) -> set[str]:
+        return {f"{plural}/{name}" for plural, name in self.objects if plural != "pods"}
+
+    def put(self, plural: str, name: str, body: dict) -> dict:
+        """Store an object, with a new version and, where its spec is another one, generation."""
+        key = plural, name
+        before = self.objects.get(key)
+        self.version += 1
+        body = copy.deepcopy(body)
+        metadata = body["metadata"]
+        metadata["resourceVersion"] = str(self.version)
+        metadata["uid"] = f"uid-{name}"
+        generation = before["metadata"].get("generation", 0) if before else 0
+        other = before is None or before.get("spec") != body.get("spec")
+        metadata["generation"] = generation + other
+        if before is not None and "status" in before:
+            body["status"] = before["status"]
+        self.objects[key] = body
+        self.controlled(plural, name)
+        with self.changed:
+            self.changed.notify_all()
+        return self.objects[key]
+
+    def merged(self, plural: str, name: str, body: dict) -> dict:
+        """What an object is when `body` is applied to it."""
+        key = plural, name
+        there = copy.deepcopy(self.objects.get(key, {"metadata": {}}))
+        without(there, self.applied.get(key, {}), body)
+        made = merge(there, body)
+        if plural == "deployments":
+            made["spec"].setdefault("replicas", 1)
+            made["spec"]["template"]["spec"].setdefault("restartPolicy", "Always")
+        return made
+
+    def remove(self, plural: str, name: str) -> None:
+        self.objects.pop((plural, name), None)
+        self.applied.pop((plural, name), None)
+        if plural in ("deployments", "inferenceservices"):
+            for key in [key for key, pod in self.objects.items() if pod.get("owner") == name]:
+                del self.objects[key]
+        self.version += 1
+        with self.changed:
+            self.changed.notify_all()
+
+    def controlled(self, plural: str, name: str) -> None:
+        if plural == "deployments":
+            self._deployment(self.objects[plural, name])
+        elif plural == "inferenceservices":
+            self._inference_service(self.objects[plural, name])
+
+    def _deployment(self, there: dict) -> None:
+        spec, metadata = there["spec"], there["metadata"]
+        image = spec["template"]["spec"]["containers"][0]["image"]
+        wanted = spec["replicas"]
+        well = image not in self.sick | self.stuck and not self.hold
+        labels = spec["template"]["metadata"]["labels"]
+        before = [k for k, pod in self.objects.items() if pod.get("owner") == metadata["name"]]
+        if well:
+            for key in before:
+                del self.objects[key]
+        else:  # the old ones go on: maxUnavailable is 0; of the new ones there is one
+            for key in before:
+                if self.objects[key]["metadata"]["labels"][RELEASE] == labels[RELEASE]:
+                    del self.objects[key]
+        old = sum(pod.get("owner") == metadata["name"] for pod in self.objects.values())
+        for index in range(wanted if well else 1):
+            self.pod(metadata["name"], f"{labels[RELEASE]}-{index}", labels, {}, image)
+        if well:
+            counts = {"replicas": wanted, "updatedReplicas": wanted, "availableReplicas": wanted}
+        else:
+            counts = {"replicas": old + 1, "updatedReplicas": 1, "availableReplicas": old}
+        there["status"] = {"observedGeneration": metadata["generation"], **counts}
+        if image in self.stuck:
+            there["status"]["conditions"] = [
+                {
+                    "type": "Progressing",
+                    "status": "False",
+                    "reason": "ProgressDeadlineExceeded",
+                    "message": "ReplicaSet has timed out progressing.",
+                }
+            ]
+
+    def _inference_service(self, there: dict) -> None:
+        metadata, predictor = there["metadata"], there["spec"]["predictor"]
+        container = predictor["containers"][0]
+        number = metadata["annotations"][RELEASE]
+        status = there.get("status") or {"components": {"predictor": {}}}
+        mine = status["components"]["predictor"]
+        mine["latestCreatedRevision"] = f"{metadata['name']}-{number}"
+        told = {"serving.kserve.io/inferenceservice": metadata["name"]}
+        self.pod(metadata["name"], f"{number}-0", told, {RELEASE: number}, container["image"])
+        well = container["image"] not in self.sick
+        if well:
+            mine["latestReadyRevision"] = mine["latestCreatedRevision"]
+        status["conditions"] = [{"type": "Ready", "status": str(well)}]
+        status["observedGeneration"] = metadata["generation"]
+        there["status"] = status
+
+    def pod(self, owner: str, suffix: str, labels: dict, annotations: dict, image: str) -> None:
+        name = f"{owner}-{suffix}"
+        sick = image in self.sick
+        ready = not sick and image not in self.stuck and not self.hold
+        waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+        self.version += 1
+        metadata = {"name": name, "labels": dict(labels), "annotations": dict(annotations)}
+        self.objects["pods", name] = {
+            "kind": "Pod",
+            "owner": owner,
+            "image": image,
+            "metadata": {**metadata, "resourceVersion": str(self.version)},
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": str(ready)}],
+                "containerStatuses": [{"state": waiting if sick else {"running": {}}}],
+            },
+        }
+
+    def release_pods(self) -> None:
+        """Let what is held become ready."""
+        self.hold = False
+        for plural, name in list(self.objects):
+            if plural == "deployments":
+                there = self.objects[plural, name]
+                self.version += 1
+                there["metadata"]["resourceVersion"] = str(self.version)
+                self.controlled(plural, name)
+        with self.changed:
+            self.changed.notify_all()
+
+
+def without(there: dict, before: dict, now: dict) -> None:
+    """Take out of `there` what `before` had and `now` has not."""
+    for key, value in before.items():
+        if key not in now:
+            there.pop(key, None)
+        elif isinstance(value, dict) and isinstance(there.get(key), dict):
+            without(there[key], value, now[key])
+
+
+def merge(there: dict, over: dict) -> dict:
+    made = dict(there)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(made.get(key), dict)
+        made[key] = merge(made[key], value) if both else copy.deepcopy(value)
+    return made
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    api: Api
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def reply(self, status: int, body: object) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def refuse(self, status: int, message: str) -> None:
+        self.reply(status, {"kind": "Status", "status": "Failure", "message": message})
+
+    def cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(2)
+
+    def any(self) -> None:
+        api = self.api
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"null")
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        found = PATH.fullmatch(url.path)
+        if api.dead:
+            self.cut()
+            return
+        if found is None:
+            self.refuse(404, f"there is no {url.path}")
+            return
+        plural, name = found["plural"], found["name"] or ""
+        method = self.command
+        with api.lock:
+            api.requests.append((method, plural, name or (body or {}).get("metadata", {}).get("name", "")))
+        if found["namespace"] != api.namespace:
+            self.refuse(404, f'namespaces "{found["namespace"]}" not found')
+            return
+        if plural in api.kinds_without:
+            self.refuse(404, "the server could not find the requested resource")
+            return
+        changes = method != "GET" and query.get("dryRun") != "All"
+        if changes:
+            api.changing += 1
+            if api.changing - 1 == api.dies_at:
+                if api.dies_after:
+                    with api.lock:
+                        self.quiet = True
+                        self.served(method, plural, name, found["sub"], query, body)
+                api.dead = True
+                self.cut()
+                return
+        for each in api.failures:
+            if (each.method, each.plural) == (method, plural) and each.times:
+                each.times -= 1
+                if each.status == 0:
+                    self.cut()
+                else:
+                    self.refuse(each.status, each.message)
+                return
+        if query.get("watch"):
+            self.watch(plural, name, query)
+            return
+        if found["sub"] == "log":
+            self.log(name, query)
+            return
+        with api.lock:
+            self.quiet = False
+            self.served(method, plural, name, found["sub"], query, body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
+
+    def send(self, status: int, body: object) -> None:
+        if not self.quiet:
+            self.reply(status, body)
+
+    def served(self, method, plural, name, sub, query, body) -> None:
+        api = self.api
+        there = api.get(plural, name)
+        if method == "GET" and not name:
+            self.send(200, {"items": self.selected(plural, query), "metadata": {"resourceVersion": str(api.version)}})
+        elif method == "POST":
+            name = body["metadata"]["name"]
+            if api.get(plural, name) is not None:
+                self.send(409, {"message": "already exists"})
+            else:
+                self.send(201, api.put(plural, name, body))
+        elif method == "PATCH":
+            made = api.merged(plural, name, body)
+            if query.get("dryRun") == "All":
+                self.send(200, made)
+            else:
+                api.applied[plural, name] = copy.deepcopy(body)
+                if there is not None and comparable(there) == comparable(made):
+                    self.send(200, there)  # nothing is another: no new version
+                else:
+                    self.send(201 if there is None else 200, api.put(plural, name, made))
+        elif there is None:
+            self.send(404, {"message": f'{plural} "{name}" not found'})
+        elif method == "GET":
+            self.send(200, there)
+        elif method == "PUT":
+            if body["metadata"].get("resourceVersion") != there["metadata"]["resourceVersion"]:
+                self.send(409, {"message": "the object has been modified"})
+            else:
+                self.send(200, api.put(plural, name, body))
+        elif method == "DELETE":
+            wanted = (body or {}).get("preconditions", {}).get("resourceVersion")
+            if wanted not in (None, there["metadata"]["resourceVersion"]):
+                self.send(409, {"message": "precondition failed"})
+            else:
+                api.remove(plural, name)
+                self.send(200, {"kind": "Status", "status": "Success"})
+
+    def selected(self, plural: str, query: dict) -> list[dict]:
+        labels = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
+        fields = dict(pair.split("=") for pair in query.get("fieldSelector", "").split(",") if pair)
+        return [
+            each
+            for (kind, _), each in self.api.objects.items()
+            if kind == plural
+            and labels.items() <= (each["metadata"].get("labels") or {}).items()
+            and all(at(each, path) == value for path, value in fields.items())
+        ]
+
+    def watch(self, plural: str, name: str, query: dict) -> None:
+        """Objects that are newer than the version, as they become so."""
+        api = self.api
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        until = time.monotonic() + min(int(query["timeoutSeconds"]), 5)
+        while time.monotonic() < until and not api.dead:
+            with api.lock:
+                newer = [
+                    each
+                    for each in self.selected(plural, query)
+                    if int(each["metadata"]["resourceVersion"]) > int(query["resourceVersion"])
+                ]
+            if newer:
+                self.chunk(json.dumps({"type": "MODIFIED", "object": newer[0]}).encode() + b"\n")
+                break
+            with api.changed:
+                api.changed.wait(0.02)
+        self.chunk(b"")
+
+    def log(self, name: str, query: dict) -> None:
+        lines = self.api.lines.get(name, [])
+        if query.get("previous") == "true":
+            lines = self.api.lines.get(f"{name} before", [])
+        if self.api.get("pods", name) is None:
+            self.refuse(404, f'pods "{name}" not found')
+            return
+        told = lines[-int(query["tailLines"]) :] if int(query["tailLines"]) else []
+        self.reply(200, "".join(f"{line}\n" for line in told).encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+def comparable(there: dict) -> dict:
+    made = {key: value for key, value in there.items() if key != "status"}
+    made["metadata"] = {
+        key: value
+        for key, value in there["metadata"].items()
+        if key not in ("resourceVersion", "generation", "uid")
+    }
+    return made
+
+
+def at(there: dict, path: str) -> object:
+    for key in path.split("."):
+        there = there.get(key) or {}
+    return there
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        pass  # connections that were cut
+
+
+@contextlib.contextmanager
+def serve(**state: object) -> Iterator[Api]:
+    """An API that answers as long as this is open."""
+    api = Api(**state)
+    handler = type("Bound", (Handler,), {"api": api})
+    with Server(("127.0.0.1", 0), handler) as server:
+        api.host = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield api
+        finally:
+            server.shutdown()
+
+
+def kubeconfig(api: Api) -> dict:
+    """A kubeconfig for it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": api.host}}],
+        "users": [{"name": "test", "user": {"token": "token"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
