@@ -34,7 +34,8 @@ class Failure:
     status: int
     message: str = "no"
     times: int = 1
-    after: bool = False  # the right thing is done all the same, and its answer lost
+    watch: bool = False  # only to those that watch
+    there: str = ""  # only once there is an object of this name
 
 
 @dataclass
@@ -153,8 +154,19 @@ class Api:
         mine = status["components"]["predictor"]
         mine["latestCreatedRevision"] = f"{metadata['name']}-{number}"
         told = {"serving.kserve.io/inferenceservice": metadata["name"]}
-        self.pod(metadata["name"], f"{number}-0", told, {RELEASE: number}, container["image"])
         well = container["image"] not in self.sick
+        kept = {number}
+        if predictor.get("canaryTrafficPercent") is not None or not well:
+            kept.add(mine.get("latestRolledoutRevision", "").rpartition("-")[2])
+        else:
+            mine["latestRolledoutRevision"] = mine["latestCreatedRevision"]
+        for key, pod in list(self.objects.items()):
+            if pod.get("owner") == metadata["name"] and key[1].split("-")[-2] not in kept:
+                del self.objects[key]
+        for index in range(predictor["minReplicas"]):
+            self.pod(
+                metadata["name"], f"{number}-{index}", told, {RELEASE: number}, container["image"]
+            )
         if well:
             mine["latestReadyRevision"] = mine["latestCreatedRevision"]
         status["conditions"] = [{"type": "Ready", "status": str(well)}]
@@ -212,6 +224,8 @@ def merge(there: dict, over: dict) -> dict:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # a head and its body go together, or each waits for the other's receipt
+    disable_nagle_algorithm = True
     api: Api
 
     def log_message(self, *_: object) -> None:
@@ -267,7 +281,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.cut()
                 return
         for each in api.failures:
-            if (each.method, each.plural) == (method, plural) and each.times:
+            if (
+                (each.method, each.plural) == (method, plural)
+                and each.times
+                and (not each.watch or query.get("watch"))
+                and (not each.there or api.get(plural, each.there))
+            ):
                 each.times -= 1
                 if each.status == 0:
                     self.cut()
@@ -373,6 +392,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
 
 def comparable(there: dict) -> dict:

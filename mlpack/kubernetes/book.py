@@ -81,7 +81,8 @@ class Book:
 
 def _thinned(state: State, keep: int) -> State:
     """The state, of which old releases are remembered by name only, and very old ones not."""
-    wanted = {state.live, state.canary, *state.before[:keep]}
+    newest = sorted(each.number for each in state.releases)[-keep:]
+    wanted = {state.live, state.canary, *state.before[:keep], *newest}
     if state.pending is not None:
         wanted.add(state.pending.release)
     releases = [

@@ -191,9 +191,9 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
         InputError: there is no such file or context.
     """
     configuration = official.Configuration()
-    # What changes something is never sent twice: the answer may have been lost alone.
+    # What changes something is never sent twice: its answer may have been lost alone.
     configuration.retries = urllib3.Retry(
-        3, backoff_factor=0.2, allowed_methods=("GET",), raise_on_status=False
+        1, allowed_methods=("GET",), raise_on_status=False
     )
     file = kubeconfig or env.get("KUBECONFIG", "")
     try:

@@ -1,0 +1,661 @@
+"""The target and the real client, at an API and a registry on loopback that can misbehave."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+import scripted_cluster
+import scripted_registry
+from bundling import Remembering
+from images import SLIM, image_of
+from scripted_cluster import Failure, kubeconfig
+
+from mlpack.bundle import Artifact
+from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.kubernetes.cluster import KINDS, Clock
+from mlpack.oci.archive import write_archive
+from mlpack.ports import Built
+from mlpack.targets.kubernetes import make
+
+NAME = "churn-test"
+AROUND = {
+    *(f"serviceaccounts/{NAME}", f"services/{NAME}", f"poddisruptionbudgets/{NAME}"),
+    *(f"networkpolicies/{NAME}", f"deployments/{NAME}", f"configmaps/{NAME}-mlpack"),
+}
+
+
+class Time:
+    """Goes on only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture(scope="module")
+def registry():
+    with scripted_registry.serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory):
+    made = {}
+
+    def built(version="1.2.0"):
+        if version not in made:
+            folder = tmp_path_factory.mktemp(f"dist-{version}")
+            image = image_of(folder, SLIM, {"app/lib/model": version.encode()})
+            file = folder / "churn.oci.tar"
+            written = write_archive(image, file, "churn", version)
+            artifact = Artifact(
+                kind="image", file=file.name, sha256=written.sha256, size=written.size,
+                digest=image.digest, image=f"churn:{version}",
+            )  # fmt: skip
+            made[version] = Built(
+                "churn", version, "onnx", "lock", "bundle", {"image": artifact}, folder
+            )
+        return made[version]
+
+    return built
+
+
+@pytest.fixture
+def api():
+    with scripted_cluster.serve() as running:
+        yield running
+
+
+@pytest.fixture
+def target(tmp_path, registry):
+    def made(api, who="me@here", time=None, **config):
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps(kubeconfig(api)))
+        settings = {
+            "target": "kubernetes",
+            "repository": f"{registry.host}/team/churn",
+            "service": NAME,
+            "namespace": "models",
+            "kubeconfig": str(file),
+            **config,
+        }
+        time = time or Time()
+        env = {"MLPACK_CACHE": str(tmp_path / "cache")}
+        return replace(make(settings, env), clock=Clock(time.now, time.sleep), who=who)
+
+    return made
+
+
+def image(registry, built) -> str:
+    return f"{registry.host}/team/churn@{built.artifacts['image'].digest}"
+
+
+def running(api, name=NAME) -> str:
+    """The image of a Deployment."""
+    return api.get("deployments", name)["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def state(api) -> dict:
+    return json.loads(api.get("configmaps", f"{NAME}-mlpack")["data"]["state.json"])
+
+
+def told(actions) -> list[tuple[str, str]]:
+    return [(each.verb, each.what) for each in actions if each.needed]
+
+
+def stands(target) -> list[tuple[int, str, int]]:
+    return [(each.release, each.state, each.share) for each in target.status().releases]
+
+
+def test_a_first_deploy(api, target, builds, registry):
+    deployment = target(api).apply(builds(), Remembering())
+    assert deployment.reference == f"http://{NAME}.models.svc"
+    assert deployment.digest == builds().artifacts["image"].digest
+    assert running(api) == image(registry, builds())
+    assert api.names() == AROUND
+    status = target(api).status()
+    assert (status.well, stands(target(api))) == (True, [(1, "live", 100)])
+    assert [status.releases[0].replicas, status.releases[0].healthy] == [2, 2]
+    assert [(each.verb, each.by) for each in target(api).history()] == [("deploy", "me@here")]
+
+
+def test_what_is_there_is_not_touched_again(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    before = api.get("deployments", NAME)
+    again = target(api).apply(builds(), Remembering())
+    assert told(again.actions) == []
+    assert api.get("deployments", NAME) == before
+    assert len(target(api).history()) == 1
+
+
+def test_what_others_changed_is_put_right_without_a_release(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    service = api.get("services", NAME)
+    service["spec"]["ports"][0]["port"] = 81
+    again = target(api).apply(builds(), Remembering())
+    assert told(again.actions) == [("change", f"Service/{NAME}")]
+    assert again.actions[-1].needed is False
+    assert "spec.ports[http].port: 81 → 80" in [each.detail for each in again.actions]
+    assert api.get("services", NAME)["spec"]["ports"][0]["port"] == 80
+    assert len(target(api).history()) == 1
+
+
+def test_a_plan_changes_nothing_and_says_it_field_by_field(api, target, builds, registry):
+    plan = target(api).plan(builds())
+    kinds = [what.partition("/")[0] for verb, what in told(plan) if verb == "create"]
+    assert kinds == [
+        *("ServiceAccount", "Service", "PodDisruptionBudget", "NetworkPolicy", "Deployment")
+    ]
+    assert (api.objects, api.changing) == ({}, 0)
+    target(api).apply(builds(), Remembering())
+    done = api.changing
+    assert told(target(api).plan(builds())) == []
+    other = target(api, replicas=3).plan(builds("1.3.0"))
+    details = [each.detail for each in other if each.what == f"Deployment/{NAME}"]
+    assert "spec.replicas: 2 → 3" in details
+    path = "spec.template.spec.containers[server].image"
+    assert any(each.startswith(f'{path}: "{image(registry, builds())[:40]}') for each in details)
+    assert api.changing == done
+    assert not any("mlpack.io/release" in each for each in details)
+
+
+def test_who_may_only_look_can_plan(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    for plural in ("deployments", "services", "serviceaccounts", "networkpolicies"):
+        api.failures.append(Failure("PATCH", plural, 403, "cannot patch", times=9))
+    api.failures.append(Failure("PATCH", "poddisruptionbudgets", 403, "cannot patch", times=9))
+    assert told(target(api).plan(builds())) == []
+    changed = target(api, replicas=5).plan(builds())
+    assert ("change", f"Deployment/{NAME}") in told(changed)
+
+
+def test_an_update_and_a_way_back_without_a_build(api, target, builds, registry):
+    target(api).apply(builds(), Remembering())
+    target(api).apply(builds("1.3.0"), Remembering(), why="a metric was forgotten")
+    assert running(api) == image(registry, builds("1.3.0"))
+    assert stands(target(api)) == [(2, "live", 100), (1, "kept", 0)]
+    status = target(api).rollback(None, Remembering())
+    assert [(each.release, each.state) for each in status.releases] == [(1, "live")]
+    assert running(api) == image(registry, builds())
+    history = [(each.verb, each.release, each.why) for each in target(api).history()]
+    assert history == [
+        *(("deploy", 1, ""), ("deploy", 2, "a metric was forgotten"), ("rollback", 1, "from 2"))
+    ]
+    target(api).rollback(2, Remembering())
+    assert running(api) == image(registry, builds("1.3.0"))
+    with pytest.raises(InputError, match="there is no release 9 to go to: there are 1"):
+        target(api).rollback(9, Remembering())
+    with pytest.raises(InputError, match="release 2 is the one that answers"):
+        target(api).rollback(2, Remembering())
+
+
+def test_there_is_no_way_back_from_the_first(api, target, builds):
+    with pytest.raises(InputError, match="nothing is deployed"):
+        target(api).rollback(None, Remembering())
+    target(api).apply(builds(), Remembering())
+    with pytest.raises(InputError, match="no release before"):
+        target(api).rollback(None, Remembering())
+
+
+def test_what_crashes_is_rolled_back_and_says_its_last_lines(api, target, builds, registry):
+    target(api).apply(builds(), Remembering())
+    before = api.get("services", NAME)
+    api.sick.add(image(registry, builds("1.3.0")))
+    api.lines[f"{NAME}-2-0"] = ["loading", "no such model"]
+    warning = {"type": "Warning", "message": "Back-off restarting"}
+    about = {"involvedObject": {"name": f"{NAME}-2-0"}, "metadata": {}}
+    api.objects["events", "one"] = {**warning, **about}
+    with pytest.raises(OutsideError) as caught:
+        target(api, port=81).apply(builds("1.3.0"), Remembering())
+    assert "release 2 (1.3.0) did not become ready" in caught.value.what
+    assert f"{NAME}-2-0: CrashLoopBackOff; release 1 goes on" in caught.value.what
+    for words in ("back-off 10s", "Back-off restarting", "no such model"):
+        assert words in caught.value.hint
+    assert running(api) == image(registry, builds())
+    assert api.get("services", NAME) == before
+    assert stands(target(api)) == [(1, "live", 100)]
+    assert [each.state for each in target(api).history()] == ["live", "failed"]
+    assert "leases/churn-test-mlpack" not in api.names()
+    assert target(api).status().well
+
+
+def test_what_never_becomes_ready_is_rolled_back(api, target, builds, registry):
+    target(api).apply(builds(), Remembering())
+    api.stuck.add(image(registry, builds("1.3.0")))
+    with pytest.raises(OutsideError, match="timed out progressing"):
+        target(api).apply(builds("1.3.0"), Remembering())
+    assert running(api) == image(registry, builds())
+    target(api).apply(builds("1.4.0"), Remembering())
+    assert [each.release for each in target(api).history()] == [1, 2, 3]
+
+
+def test_of_a_first_deploy_that_fails_nothing_stays(api, target, builds, registry):
+    api.sick.add(image(registry, builds()))
+    with pytest.raises(OutsideError, match="what was begun is removed"):
+        target(api, secrets={"api_keys": "k"}).apply(builds(), Remembering())
+    assert api.names() == {f"configmaps/{NAME}-mlpack"}
+    assert target(api).status().releases == ()
+    assert [each.verb for each in target(api).history()] == ["failed"]
+
+
+def test_pods_that_take_their_time_are_waited_for(api, target, builds):
+    api.hold = True
+    timer = threading.Timer(0.2, api.release_pods)
+    timer.start()
+    target(api).apply(builds(), Remembering())
+    assert target(api).status().well
+    assert [each for each in api.requests if each[1] == "deployments"].count(
+        ("GET", "deployments", "")
+    ) >= 1  # it watched
+
+
+@pytest.mark.parametrize("status", [410, 0])
+def test_a_watch_that_is_gone_or_cut_is_no_failure(api, target, builds, status):
+    api.hold = True
+    broken = Failure("GET", "deployments", status, "too old", watch=True, times=2)
+    api.failures.append(broken)
+    threading.Timer(0.2, api.release_pods).start()
+    target(api).apply(builds(), Remembering())
+    assert broken.times == 0
+    assert target(api).status().well
+
+
+def test_an_api_that_is_gone_for_a_moment_fails_no_rollout(api, target, builds):
+    api.hold = True
+    gone = Failure("GET", "deployments", 503, "upgrading", there=NAME, times=6)
+    api.failures.append(gone)
+    threading.Timer(0.2, api.release_pods).start()
+    target(api).apply(builds(), Remembering())
+    assert gone.times == 0
+    assert target(api).status().well
+
+
+def test_an_api_that_is_gone_for_good_is_told(api, target, builds):
+    made = target(api)
+    api.dead = True
+    for ask in (made.status, made.history, lambda: made.plan(builds())):
+        with pytest.raises(OutsideError, match="the cluster does not answer"):
+            ask()
+
+
+def test_a_canary_gets_pods_in_proportion_and_is_promoted(api, target, builds, registry):
+    target(api, replicas=3).apply(builds(), Remembering())
+    plan = target(api, replicas=3).plan(builds("1.3.0"), share=10)
+    assert [each.detail for each in plan if each.verb == "create"] == [
+        "1 beside 3: 25% of the requests"
+    ]
+    reporter = Remembering()
+    target(api, replicas=3).canary(builds("1.3.0"), 10, reporter)
+    assert "the canary gets 25% of the requests: pods are whole" in reporter.told
+    assert stands(target(api)) == [(1, "live", 75), (2, "canary", 25)]
+    assert running(api) == image(registry, builds())
+    assert running(api, f"{NAME}-canary") == image(registry, builds("1.3.0"))
+    selector = api.get("services", NAME)["spec"]["selector"].items()
+    pods = [each for (kind, _), each in api.objects.items() if kind == "pods"]
+    assert len(pods) == 4
+    assert all(selector <= pod["metadata"]["labels"].items() for pod in pods)
+    for more in (target(api).apply, lambda *a: target(api).canary(builds("1.4.0"), 5, a[1])):
+        with pytest.raises(CheckFailedError, match="release 2 is a canary"):
+            more(builds("1.4.0"), Remembering())
+    status = target(api).promote(Remembering())
+    assert [(each.release, each.state, each.share) for each in status.releases] == [
+        *((2, "live", 100), (1, "kept", 0))
+    ]
+    assert running(api) == image(registry, builds("1.3.0"))
+    assert api.get("deployments", f"{NAME}-canary") is None
+    assert [each.verb for each in target(api).history()] == ["deploy", "canary", "promote"]
+    with pytest.raises(InputError, match="there is no canary"):
+        target(api).promote(Remembering())
+
+
+def test_a_canary_is_ended(api, target, builds, registry):
+    with pytest.raises(InputError, match="nothing that a canary could stand beside"):
+        target(api).canary(builds(), 10, Remembering())
+    with pytest.raises(InputError, match="nothing that a canary could stand beside"):
+        target(api).plan(builds(), 10)
+    target(api).apply(builds(), Remembering())
+    target(api).canary(builds("1.3.0"), 50, Remembering())
+    target(api).rollback(None, Remembering())
+    assert stands(target(api)) == [(1, "live", 100)]
+    assert api.names() == AROUND
+    assert target(api).history()[-1].why == "without 2"
+
+
+def test_a_canary_that_crashes_leaves_everything_as_it_was(api, target, builds, registry):
+    target(api).apply(builds(), Remembering())
+    api.sick.add(image(registry, builds("1.3.0")))
+    with pytest.raises(OutsideError, match="release 1 goes on"):
+        target(api).canary(builds("1.3.0"), 10, Remembering())
+    assert api.names() == AROUND
+    assert stands(target(api)) == [(1, "live", 100)]
+
+
+def test_a_promotion_that_fails_leaves_the_canary(api, target, builds, registry):
+    target(api).apply(builds(), Remembering())
+    target(api).canary(builds("1.3.0"), 50, Remembering())
+    api.sick.add(image(registry, builds("1.3.0")))
+    with pytest.raises(OutsideError, match="release 1 goes on"):
+        target(api).promote(Remembering())
+    assert running(api) == image(registry, builds())
+    assert [each[:2] for each in stands(target(api))] == [(1, "live"), (2, "canary")]
+
+
+def test_two_deploys_are_kept_apart(api, target, builds):
+    time = Time()
+    api.hold = True
+    reporter = Remembering()
+    first = threading.Thread(
+        target=target(api, who="anna@laptop", time=time).apply, args=(builds(), reporter)
+    )
+    first.start()
+    while api.get("deployments", NAME) is None:
+        pass
+    with pytest.raises(CheckFailedError, match=f"anna@laptop is at {NAME} since 0 min") as caught:
+        target(api, who="ben@ci", time=time).apply(builds("1.3.0"), Remembering())
+    assert "ends in 2 min" in caught.value.hint
+    api.release_pods()
+    first.join()
+    target(api, who="ben@ci", time=time).apply(builds("1.3.0"), Remembering())
+
+
+def test_a_forgotten_lock_ends(api, target, builds):
+    time = Time()
+    api.dies_at, api.dies_after = 2, True
+    with pytest.raises(OutsideError):
+        target(api, who="anna@laptop", time=time).apply(builds(), Remembering())
+    api.dead, api.dies_at = False, None
+    with pytest.raises(CheckFailedError, match="anna@laptop"):
+        target(api, who="ben@ci", time=time).apply(builds(), Remembering())
+    time.sleep(100)
+    target(api, who="ben@ci", time=time).apply(builds(), Remembering())
+    assert target(api).status().well
+
+
+def test_whoever_is_faster_changes_what_is_remembered(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    api.failures.append(Failure("PUT", "configmaps", 409, "modified"))
+    with pytest.raises(CheckFailedError, match="somebody else changed churn-test"):
+        target(api).apply(builds("1.3.0"), Remembering())
+    assert stands(target(api)) == [(1, "live", 100)]
+
+
+def test_what_is_not_allowed_is_named(api, target, builds):
+    said = 'deployments.apps is forbidden: User "ci" cannot patch resource "deployments"'
+    api.failures.append(Failure("PATCH", "deployments", 403, said, times=9))
+    with pytest.raises(OutsideError, match="cannot patch resource") as caught:
+        target(api).apply(builds(), Remembering())
+    assert "the cluster does not allow it" in caught.value.what
+    assert "docs/deploy/kubernetes.md" in caught.value.hint
+    api.failures = [Failure("GET", "configmaps", 401)]
+    with pytest.raises(OutsideError, match="does not know who you are"):
+        target(api).status()
+
+
+def test_a_namespace_or_a_kind_that_is_not_there_is_told(api, target, builds):
+    with pytest.raises(OutsideError) as caught:
+        target(api, namespace="absent").apply(builds(), Remembering())
+    assert caught.value.hint == "kubectl create namespace absent"
+    api.kinds_without.add("servicemonitors")
+    with pytest.raises(OutsideError, match="could not find the requested resource"):
+        target(api, service_monitor=True).plan(builds())
+
+
+def test_what_the_cluster_refuses_is_told_and_undone(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    before = running(api)
+    refused = Failure("PATCH", "deployments", 422, "violates PodSecurity", times=2)
+    api.failures.append(refused)
+    with pytest.raises(OutsideError, match="violates PodSecurity"):
+        target(api).plan(builds("1.3.0"))
+    refused.times = 0
+    made = target(api)
+    assert running(api) == before
+    assert made.status().well
+
+
+STORIES = {
+    "first": ([], lambda made, builds: made.apply(builds(), Remembering())),
+    "update": (["apply"], lambda made, builds: made.apply(builds("1.3.0"), Remembering())),
+    "canary": (["apply"], lambda made, builds: made.canary(builds("1.3.0"), 50, Remembering())),
+    "promote": (["apply", "canary"], lambda made, _: made.promote(Remembering())),
+    "end": (["apply", "canary"], lambda made, _: made.rollback(None, Remembering())),
+    "rollback": (["apply", "update"], lambda made, _: made.rollback(None, Remembering())),
+    "remove": (["apply", "canary"], lambda made, _: made.remove(Remembering())),
+}
+
+
+def prepared(api, made, builds, steps) -> None:
+    for step in steps:
+        if step == "apply":
+            made.apply(builds(), Remembering())
+        elif step == "update":
+            made.apply(builds("1.3.0"), Remembering())
+        else:
+            made.canary(builds("1.3.0"), 50, Remembering())
+
+
+@pytest.mark.parametrize("mode", ["deployment", "kserve"])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("story", STORIES)
+def test_killed_at_any_step_the_next_command_goes_on(
+    target, builds, registry, story, after, mode
+):
+    """Before and after each request that changes something, the cluster hears no more of it."""
+    steps, do = STORIES[story]
+    ends, number = set(), 0
+    while True:
+        with scripted_cluster.serve() as api:
+            time = Time()
+            made = target(api, time=time, mode=mode, secrets={"a": "b"})
+            prepared(api, made, builds, steps)
+            answered = bool(steps)
+            api.dies_at, api.dies_after = api.changing + number, after
+            try:
+                do(made, builds)
+            except OutsideError:
+                pass
+            else:
+                break
+            finally:
+                api.dead, api.dies_at = False, None
+            if story != "remove" and answered:
+                assert ready_pods(api) >= 2  # somebody answers all the time
+            time.sleep(1000)  # the lock ends
+            if story == "remove":
+                made.remove(Remembering())
+                assert api.objects == {}
+            else:
+                ends.add(settled(api, made, builds, registry, mode))
+            number += 1
+    assert number > 3
+    expected = {
+        "first": {("1.5.0", 1), ("1.5.0", 2)},
+        "update": {("1.5.0", 2), ("1.5.0", 3)},
+    }
+    if story in expected:
+        assert ends <= expected[story]
+
+
+def ready_pods(api) -> int:
+    pods = [each for (kind, _), each in api.objects.items() if kind == "pods"]
+    return sum(each["status"]["conditions"][0]["status"] == "True" for each in pods)
+
+
+def settled(api, made, builds, registry, mode) -> tuple[str, int]:
+    """What answers when another version was deployed after the broken command."""
+    try:
+        made.apply(builds("1.5.0"), Remembering())
+    except CheckFailedError as error:
+        assert "is a canary" in error.what
+        assert [each[:2] for each in stands(made)][:2] == [(1, "live"), (2, "canary")]
+        assert made.status().well
+        made.rollback(None, Remembering())
+        made.apply(builds("1.5.0"), Remembering())
+    status = made.status()
+    live = status.releases[0]
+    assert (status.well, live.state, live.share, live.version) == (True, "live", 100, "1.5.0")
+    assert not any(each.state == "canary" for each in status.releases)
+    kind = "deployments" if mode == "deployment" else "inferenceservices"
+    wanted = image(registry, builds("1.5.0"))
+    assert wanted in repr(api.get(kind, NAME))
+    assert [name for plural, name in api.objects if plural == kind] == [NAME]
+    assert "pending" not in state(api)
+    assert made.plan(builds("1.5.0"))
+    assert told(made.plan(builds("1.5.0"))) == []
+    assert "leases/churn-test-mlpack" not in api.names()
+    return live.version, live.release
+
+
+def test_the_autoscalers_number_stays(api, target, builds):
+    scaling = {"autoscaling": {"min": 2, "max": 9}}
+    target(api, **scaling).apply(builds(), Remembering())
+    assert api.get("deployments", NAME)["spec"]["replicas"] == 2
+    there = api.get("deployments", NAME)
+    there["spec"]["replicas"] = 7  # by the autoscaler
+    api.put("deployments", NAME, there)
+    assert told(target(api, **scaling).plan(builds())) == []
+    target(api, **scaling).apply(builds("1.3.0"), Remembering())
+    assert api.get("deployments", NAME)["spec"]["replicas"] == 7
+    assert f"horizontalpodautoscalers/{NAME}" in api.names()
+    target(api).apply(builds("1.3.0"), Remembering())
+    assert api.get("deployments", NAME)["spec"]["replicas"] == 2
+    assert api.names() == AROUND
+
+
+def test_what_is_not_asked_for_any_more_goes(api, target, builds):
+    ingress = {"host": "churn.example.org"}
+    deployed = target(api, ingress=ingress).apply(builds(), Remembering())
+    assert deployed.reference == "http://churn.example.org"
+    assert f"ingresses/{NAME}" in api.names()
+    assert ("delete", f"Ingress/{NAME}") in told(target(api).plan(builds()))
+    target(api).apply(builds(), Remembering())
+    assert api.names() == AROUND
+
+
+def test_secrets_are_files_and_nowhere_else(api, target, builds):
+    def secrets():
+        return sorted(name for plural, name in api.objects if plural == "secrets")
+
+    target(api, secrets={"api_keys": "very-secret"}).apply(builds(), Remembering())
+    (first,) = secrets()
+    assert api.get("secrets", first)["immutable"] is True
+    others = {key: value for key, value in api.objects.items() if key[0] != "secrets"}
+    assert "very-secret" not in repr(others)
+    assert "dmVyeS1zZWNyZXQ=" not in repr(others)
+    volume = api.get("deployments", NAME)["spec"]["template"]["spec"]["volumes"][1]
+    assert volume["secret"]["secretName"] == first
+    target(api, secrets={"api_keys": "another"}, keep=1).apply(builds(), Remembering())
+    assert len(secrets()) == 2  # the way back has its own
+    assert first in secrets()
+    target(api, secrets={"api_keys": "third"}, keep=1).apply(builds(), Remembering())
+    assert len(secrets()) == 2
+    assert first not in secrets()
+    assert not [each for each in api.requests if each[:2] == ("GET", "secrets")]
+    assert ("keep", 1) == (
+        target(api, secrets={"api_keys": "third"}).plan(builds())[-6].verb, 1
+    )  # fmt: skip
+
+
+def test_only_so_many_releases_can_be_gone_back_to(api, target, builds):
+    for replicas in (1, 2, 3, 4):
+        target(api, replicas=replicas, keep=2).apply(builds(), Remembering())
+    assert [each[0] for each in stands(target(api))] == [4, 3, 2]
+    with pytest.raises(InputError, match="there are 2, 3"):
+        target(api, keep=2).rollback(1, Remembering())
+    assert [each.release for each in target(api).history()] == [1, 2, 3, 4]
+
+
+def test_logs_of_all_that_answer(api, target, builds):
+    with pytest.raises(InputError, match="nothing is deployed"):
+        target(api).logs(10, follow=False)
+    target(api).apply(builds(), Remembering())
+    api.lines = {f"{NAME}-1-0": ["a", "b"], f"{NAME}-1-1": ["c"]}
+    assert list(target(api).logs(1, follow=False)) == [f"{NAME}-1-0 b", f"{NAME}-1-1 c"]
+    assert sorted(target(api).logs(9, follow=True)) == [
+        *(f"{NAME}-1-0 a", f"{NAME}-1-0 b", f"{NAME}-1-1 c")
+    ]
+
+
+def test_removed_is_removed(api, target, builds):
+    options = {"secrets": {"a": "b"}, "ingress": {"host": "a.example"}, "service_monitor": True}
+    target(api, **options).apply(builds(), Remembering())
+    target(api, **options).canary(builds("1.3.0"), 10, Remembering())
+    target(api).remove(Remembering())
+    assert api.objects == {}
+    assert target(api).status().releases == ()
+    target(api).remove(Remembering())  # once more does no harm
+
+
+def verbs_of(rules) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for rule in rules:
+        for plural in rule["resources"]:
+            found.setdefault(plural, set()).update(rule["verbs"])
+    return found
+
+
+@pytest.mark.parametrize("mode", ["deployment", "kserve"])
+def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, registry, mode):
+    more = {"mode": "kserve"}
+    if mode == "deployment":
+        more = {"autoscaling": {"max": 3}, "ingress": {"host": "a.example"}}
+    options = {"secrets": {"a": "b"}, **more}
+    made = target(api, **options)
+    made.plan(builds())
+    made.apply(builds(), Remembering())
+    made.canary(builds("1.3.0"), 10, Remembering())
+    made.promote(Remembering())
+    made.rollback(None, Remembering())
+    api.sick.add(image(registry, builds("1.4.0")))
+    with pytest.raises(OutsideError):
+        made.apply(builds("1.4.0"), Remembering())
+    made.status()
+    list(made.logs(1, follow=True))
+    made.remove(Remembering())
+    allowed = verbs_of(made.policy()["rules"])
+    asked: dict[str, set[str]] = {}
+    verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+    for method, plural, name in api.requests:
+        verb = verbs.get(method) or ("get" if name else "list")
+        if verb == "list" and plural in ("deployments", "inferenceservices"):
+            verb = "watch"
+        if verb == "get" and plural == "pods":
+            plural = "pods/log"
+        asked.setdefault(plural, set()).add(verb)
+    for plural, wanted in asked.items():
+        assert wanted <= allowed.get(plural, set()), plural
+    # Server-side apply creates what is not there.
+    for plural, granted in allowed.items():
+        spare = granted - asked.get(plural, set()) - {"create", "get", "delete"}
+        later = {"deployments": {"watch"}, "inferenceservices": {"watch"}, "leases": {"update"}}
+        assert spare <= later.get(plural, set()), plural
+
+
+def test_without_the_client_it_says_how_to_install_it(api, target, builds, tmp_path, monkeypatch):
+    made = target(api)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    monkeypatch.delitem(sys.modules, "mlpack.kubernetes.client", raising=False)
+    with pytest.raises(InputError, match="not installed") as caught:
+        made.status()
+    assert caught.value.hint == "Run: pip install 'mlpack-builder[kubernetes]'"
+    assert made.render(builds(), tmp_path / "out")
+
+
+def test_a_kubeconfig_that_is_not_there_is_told(api, target, tmp_path):
+    with pytest.raises(InputError, match="there is no way to a cluster"):
+        target(api, kubeconfig=str(tmp_path / "none")).status()
+    with pytest.raises(InputError, match="there is no way to a cluster"):
+        target(api, context="other").status()
+
+
+def test_every_kind_is_known():
+    assert all(version and plural for version, plural in KINDS.values())
