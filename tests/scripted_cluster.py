@@ -46,12 +46,14 @@ class Api:
     objects: dict[tuple[str, str], dict] = field(default_factory=dict)
     applied: dict[tuple[str, str], dict] = field(default_factory=dict)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
+    patched: list[dict] = field(default_factory=list)  # what was applied, in its order
     failures: list[Failure] = field(default_factory=list)
     sick: set[str] = field(default_factory=set)  # images whose pods crash
     stuck: set[str] = field(default_factory=set)  # images whose pods never become ready
     hold: bool = False  # pods become ready when `release_pods` is called
     kinds_without: set[str] = field(default_factory=set)  # plurals that are not installed
     lines: dict[str, list[str]] = field(default_factory=dict)
+    streams: bool = False  # whether lines that are followed do not end
     version: int = 100
     changing: int = 0  # requests that changed something, or would have
     dies_at: int | None = None
@@ -246,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(2)
 
-    def any(self) -> None:
+    def handle_any(self) -> None:
         api = self.api
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length) or b"null")
@@ -255,97 +257,108 @@ class Handler(BaseHTTPRequestHandler):
         found = PATH.fullmatch(url.path)
         if api.dead:
             self.cut()
-            return
-        if found is None:
-            self.refuse(404, f"there is no {url.path}")
-            return
-        plural, name = found["plural"], found["name"] or ""
-        method = self.command
-        with api.lock:
-            api.requests.append((method, plural, name or (body or {}).get("metadata", {}).get("name", "")))
-        if found["namespace"] != api.namespace:
-            self.refuse(404, f'namespaces "{found["namespace"]}" not found')
-            return
-        if plural in api.kinds_without:
+        elif found is None or found["namespace"] != api.namespace:
+            name = found["namespace"] if found else ""
+            self.refuse(404, f'namespaces "{name}" not found')
+        elif found["plural"] in api.kinds_without:
             self.refuse(404, "the server could not find the requested resource")
-            return
-        changes = method != "GET" and query.get("dryRun") != "All"
-        if changes:
+        else:
+            self.answered(found["plural"], found["name"] or "", bool(found["sub"]), query, body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815
+
+    def answered(self, plural: str, name: str, log: bool, query: dict, body: dict) -> None:
+        api, method = self.api, self.command
+        with api.lock:
+            called = name or (body or {}).get("metadata", {}).get("name", "")
+            api.requests.append((method, plural, called))
+        self.quiet = False
+        if method != "GET" and query.get("dryRun") != "All":
             api.changing += 1
             if api.changing - 1 == api.dies_at:
+                self.quiet = True
                 if api.dies_after:
                     with api.lock:
-                        self.quiet = True
-                        self.served(method, plural, name, found["sub"], query, body)
+                        self.served(method, plural, name, query, body)
                 api.dead = True
                 self.cut()
                 return
-        for each in api.failures:
+        if self.failed(plural, query):
+            return
+        if query.get("watch"):
+            self.watch(plural, query)
+        elif log:
+            self.log(name, query)
+        else:
+            with api.lock:
+                self.served(method, plural, name, query, body)
+
+    def failed(self, plural: str, query: dict) -> bool:
+        """Whether a failure that is asked for was answered."""
+        for each in self.api.failures:
             if (
-                (each.method, each.plural) == (method, plural)
+                (each.method, each.plural) == (self.command, plural)
                 and each.times
                 and (not each.watch or query.get("watch"))
-                and (not each.there or api.get(plural, each.there))
+                and (not each.there or self.api.get(plural, each.there))
             ):
                 each.times -= 1
-                if each.status == 0:
-                    self.cut()
-                else:
+                if each.status:
                     self.refuse(each.status, each.message)
-                return
-        if query.get("watch"):
-            self.watch(plural, name, query)
-            return
-        if found["sub"] == "log":
-            self.log(name, query)
-            return
-        with api.lock:
-            self.quiet = False
-            self.served(method, plural, name, found["sub"], query, body)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
+                else:
+                    self.cut()
+                return True
+        return False
 
     def send(self, status: int, body: object) -> None:
         if not self.quiet:
             self.reply(status, body)
 
-    def served(self, method, plural, name, sub, query, body) -> None:
-        api = self.api
-        there = api.get(plural, name)
+    def served(self, method: str, plural: str, name: str, query: dict, body: dict) -> None:
+        there = self.api.get(plural, name)
         if method == "GET" and not name:
-            self.send(200, {"items": self.selected(plural, query), "metadata": {"resourceVersion": str(api.version)}})
+            version = {"resourceVersion": str(self.api.version)}
+            self.send(200, {"items": self.selected(plural, query), "metadata": version})
         elif method == "POST":
             name = body["metadata"]["name"]
-            if api.get(plural, name) is not None:
+            if self.api.get(plural, name) is not None:
                 self.send(409, {"message": "already exists"})
             else:
-                self.send(201, api.put(plural, name, body))
+                self.send(201, self.api.put(plural, name, body))
         elif method == "PATCH":
-            made = api.merged(plural, name, body)
-            if query.get("dryRun") == "All":
-                self.send(200, made)
-            else:
-                api.applied[plural, name] = copy.deepcopy(body)
-                if there is not None and comparable(there) == comparable(made):
-                    self.send(200, there)  # nothing is another: no new version
-                else:
-                    self.send(201 if there is None else 200, api.put(plural, name, made))
+            self.apply(plural, name, query, body)
         elif there is None:
             self.send(404, {"message": f'{plural} "{name}" not found'})
         elif method == "GET":
             self.send(200, there)
+        else:
+            self.exchange(method, plural, name, body)
+
+    def apply(self, plural: str, name: str, query: dict, body: dict) -> None:
+        api, there = self.api, self.api.get(plural, name)
+        made = api.merged(plural, name, body)
+        if query.get("dryRun") == "All":
+            self.send(200, made)
+            return
+        api.applied[plural, name] = copy.deepcopy(body)
+        api.patched.append(body)
+        if there is not None and comparable(there) == comparable(made):
+            self.send(200, there)  # nothing is another: no new version
+        else:
+            self.send(201 if there is None else 200, api.put(plural, name, made))
+
+    def exchange(self, method: str, plural: str, name: str, body: dict) -> None:
+        """Replace or delete an object, if it is of the version that is meant."""
+        api = self.api
+        version = api.get(plural, name)["metadata"]["resourceVersion"]
+        told = (body or {}).get("metadata" if method == "PUT" else "preconditions", {})
+        if told.get("resourceVersion", version) != version:
+            self.send(409, {"message": "the object has been modified"})
         elif method == "PUT":
-            if body["metadata"].get("resourceVersion") != there["metadata"]["resourceVersion"]:
-                self.send(409, {"message": "the object has been modified"})
-            else:
-                self.send(200, api.put(plural, name, body))
-        elif method == "DELETE":
-            wanted = (body or {}).get("preconditions", {}).get("resourceVersion")
-            if wanted not in (None, there["metadata"]["resourceVersion"]):
-                self.send(409, {"message": "precondition failed"})
-            else:
-                api.remove(plural, name)
-                self.send(200, {"kind": "Status", "status": "Success"})
+            self.send(200, api.put(plural, name, body))
+        else:
+            api.remove(plural, name)
+            self.send(200, {"kind": "Status", "status": "Success"})
 
     def selected(self, plural: str, query: dict) -> list[dict]:
         labels = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
@@ -358,7 +371,7 @@ class Handler(BaseHTTPRequestHandler):
             and all(at(each, path) == value for path, value in fields.items())
         ]
 
-    def watch(self, plural: str, name: str, query: dict) -> None:
+    def watch(self, plural: str, query: dict) -> None:
         """Objects that are newer than the version, as they become so."""
         api = self.api
         self.send_response(200)
@@ -388,7 +401,18 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(404, f'pods "{name}" not found')
             return
         told = lines[-int(query["tailLines"]) :] if int(query["tailLines"]) else []
-        self.reply(200, "".join(f"{line}\n" for line in told).encode())
+        data = "".join(f"{line}\n" for line in told).encode()
+        if query.get("follow") != "true":
+            self.reply(200, data)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if data:
+            self.chunk(data)
+        while self.api.streams:
+            time.sleep(0.02)
+        self.chunk(b"")
 
     def chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

@@ -192,9 +192,7 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
     """
     configuration = official.Configuration()
     # What changes something is never sent twice: its answer may have been lost alone.
-    configuration.retries = urllib3.Retry(
-        1, allowed_methods=("GET",), raise_on_status=False
-    )
+    configuration.retries = urllib3.Retry(1, allowed_methods=("GET",), raise_on_status=False)
     file = kubeconfig or env.get("KUBECONFIG", "")
     try:
         if not file and not _usual().exists() and env.get("KUBERNETES_SERVICE_HOST"):

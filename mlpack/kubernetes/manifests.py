@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -90,8 +91,13 @@ def objects(
 
 def fingerprint(service: Service) -> str:
     """What stands for the Secret's content in its name. It is slow to guess by."""
-    text = msgspec.json.encode(sorted(service.secrets.items()))
-    return hashlib.scrypt(text, salt=service.name.encode(), n=2**14, r=8, p=1, dklen=5).hex()
+    return _slowly(service.name, tuple(sorted(service.secrets.items())))
+
+
+@cache
+def _slowly(name: str, secrets: tuple[tuple[str, str], ...]) -> str:
+    text = msgspec.json.encode(secrets)
+    return hashlib.scrypt(text, salt=name.encode(), n=2**14, r=8, p=1, dklen=5).hex()
 
 
 def numbered(workload: Manifest, number: int, replicas: int | None = None) -> dict[str, Any]:
