@@ -16,7 +16,7 @@ def followed(
     cluster: Callable[[], Cluster],
     names: Callable[[], Sequence[str]],
     lines: int,
-    look: float = _LOOK_SECONDS,
+    now: Callable[[], float],
 ) -> Iterator[str]:
     """Lines with a pod's name before them, of those that come later too, until there are none.
 
@@ -24,7 +24,7 @@ def followed(
         cluster: connects to it; each pod is read through a connection of its own.
         names: the pods that answer now.
         lines: so many of those that were written before.
-        look: so many seconds until it is looked for new pods.
+        now: tells the time in seconds, for looking for new pods now and then.
     """
     found: queue.Queue[tuple[str, str | None]] = queue.Queue(maxsize=1000)
 
@@ -39,15 +39,18 @@ def followed(
 
     open_now: set[str] = set()
     ended: set[str] = set()
+    looked = float("-inf")
     while True:
-        new = [each for each in names() if each not in open_now and each not in ended]
-        for name in new:
-            open_now.add(name)
-            threading.Thread(target=read, args=(name,), daemon=True).start()
+        if not open_now or now() - looked >= _LOOK_SECONDS:
+            looked = now()
+            for name in names():
+                if name not in open_now and name not in ended:
+                    open_now.add(name)
+                    threading.Thread(target=read, args=(name,), daemon=True).start()
         if not open_now:
             return
         try:
-            name, line = found.get(timeout=look)
+            name, line = found.get(timeout=_LOOK_SECONDS)
             while True:
                 if line is None:
                     open_now.discard(name)

@@ -32,6 +32,9 @@ def inference_service(
     container = pods.container(service, image, _CONTAINER, secret)
     # One port alone goes through Knative, and its name would choose the protocol.
     container["ports"] = [{"containerPort": pods.PORT, "protocol": "TCP"}]
+    # Not every version of Knative takes a probe for the start.
+    del container["startupProbe"]
+    container["livenessProbe"]["initialDelaySeconds"] = service.ready_seconds
     predictor: dict[str, Any] = {
         "minReplicas": service.least,
         "maxReplicas": scaling.most if scaling else service.replicas,

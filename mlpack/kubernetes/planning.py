@@ -47,6 +47,7 @@ def _actions(
     live = state.release(state.live)
     if share and live is None:
         raise InputError("there is nothing that a canary could stand beside")
+    _refuse_other_mode(live, made)
     unchanged = live is not None and same(live, draft)
     number = state.live if unchanged else state.next
     if made.secret is not None:
@@ -65,6 +66,17 @@ def _actions(
     yield from (Action("delete", each) for each in sorted(gone))
     if not unchanged:
         yield Action("wait", f"release {number}", "until its pods are ready")
+
+
+def _refuse_other_mode(live: Release | None, made: Objects) -> None:
+    """KServe makes a Service of the same name: both cannot be there at once."""
+    kind = made.workload["kind"]
+    if live is not None and live.workload["kind"] != kind:
+        raise InputError(
+            f"{live.workload['kind']} runs there, not {kind}",
+            where="[deploy] mode",
+            hint="Choose another service, or first: mlpack remove ENVIRONMENT",
+        )
 
 
 def _canary(

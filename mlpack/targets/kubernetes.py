@@ -224,7 +224,7 @@ class KubernetesTarget:
             )
 
         if follow:
-            return followed(self.connect, names, lines)
+            return followed(self.connect, names, lines, time.monotonic)
         return (
             f"{name} {line}" for name in names() for line in cluster.logs(name, lines).splitlines()
         )

@@ -17,11 +17,6 @@ def running(target: Target, verb: str) -> Running:
     Raises:
         InputError: it does not.
     """
-    _refuse_unknown(target, verb)
-    return cast("Running", target)
-
-
-def _refuse_unknown(target: Target, verb: str) -> None:
     if verb not in target.verbs:
         known = ", ".join(sorted(target.verbs - {"plan", "apply"})) or "deploy alone"
         raise InputError(
@@ -29,6 +24,7 @@ def _refuse_unknown(target: Target, verb: str) -> None:
             where="[deploy] target",
             hint=f"It knows {known}.",
         )
+    return cast("Running", target)
 
 
 def canary(
@@ -49,7 +45,7 @@ def render(built: Built, target: Target, into: Path) -> Sequence[Path]:
     Raises:
         InputError: the target writes nothing down, there is no image, or `into` is a file.
     """
-    _refuse_unknown(target, "render")
+    running(target, "render")
     return cast("Rendering", target).render(built, into)
 
 

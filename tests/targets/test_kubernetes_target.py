@@ -620,6 +620,15 @@ def test_kserve_goes_on_with_what_was_ready(api, target, builds, registry):
     assert stands(made) == [(1, "live", 100)]
 
 
+def test_the_mode_cannot_change_while_something_runs(api, target, builds):
+    target(api).apply(builds(), Remembering())
+    other = target(api, mode="kserve")
+    for ask in (lambda: other.plan(builds("1.3.0")), lambda: other.apply(builds(), Remembering())):
+        with pytest.raises(InputError, match="Deployment runs there, not InferenceService"):
+            ask()
+    assert target(api).status().well
+
+
 def test_what_runs_is_brought_back_from_the_registry(api, target, builds, tmp_path):
     made = target(api)
     assert made.fetch(None, tmp_path / "none", Remembering()) is None
