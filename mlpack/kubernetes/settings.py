@@ -15,12 +15,13 @@ from mlpack.kubernetes.values import Autoscaling, Ingress, Service
 OURS = ("MLPACK_HOST", "MLPACK_PORT", "MLPACK_TLS_CERT", "MLPACK_TLS_KEY", "PORT")
 """Variables that decide how a pod is reached."""
 
-_KEYS = (
+KEYS = (
     *("autoscaling", "context", "cpus", "egress", "env", "helm", "ingress", "keep", "kubeconfig"),
     *("memory", "mode", "namespace", "port", "pull_secret", "ready_seconds", "replicas"),
     *("secrets", "service", "service_monitor", "target"),
     *PUSHING,
 )
+"""Every key of ``[deploy]``."""
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 """With what is put behind it, it must be a label of DNS that begins with a letter."""
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -41,7 +42,7 @@ def read(config: Mapping[str, Any]) -> Service:
     Raises:
         InputError: a key is missing, unknown or wrong.
     """
-    refuse_unknown(config, _KEYS, "kubernetes")
+    refuse_unknown(config, KEYS, "kubernetes")
     given = Reader(config, example=_EXAMPLE)
     env = given.table("env", VARIABLE)
     for name in env:

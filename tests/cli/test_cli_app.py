@@ -130,6 +130,33 @@ def built(folder):
     write(dist / "build.json", encode_build(made))
 
 
+def test_what_would_be_asked_for_is_written_into_files(mlpack_, tmp_path):
+    folder, _ = tiny.project(tmp_path)
+    data = b"an image"
+    write(folder / "dist" / "x.oci.tar", data)
+    image = Artifact(
+        kind="image", file="x.oci.tar", sha256=sha256(data), size=len(data),
+        digest="sha256:" + "d" * 64, image="x:1.0.0",
+    )  # fmt: skip
+    made = Built("x", "1.0.0", "onnx", "1" * 64, "2" * 64, {"image": image}, folder / "dist")
+    write(folder / "dist" / "build.json", encode_build(made))
+    settings = '[deploy]\nrepository = "registry.example/x"\ntarget = '
+    write(folder / "config" / "production.toml", f'{settings}"kubernetes"\n')
+    into = tmp_path / "manifests"
+    code, out, err = mlpack_("deploy", "production", "-C", folder, "--render", into)
+    assert code == 0, err
+    assert sorted(out.split()) == sorted(str(path) for path in into.iterdir())
+    assert f"registry.example/x@sha256:{'d' * 64}" in (into / "deployment.yaml").read_text()
+    code, out, err = mlpack_("deploy", "production", "-C", folder, "--render", into, "--json")
+    assert json.loads(out) == sorted(str(path) for path in into.iterdir())
+    for other in (("--plan",), ("--canary", "5")):
+        code, _, err = mlpack_("deploy", "production", "-C", folder, "--render", into, *other)
+        assert (code, "stands alone" in err) == (2, True)
+    write(folder / "config" / "production.toml", f'{settings}"registry"\n')
+    code, _, err = mlpack_("deploy", "production", "-C", folder, "--render", into)
+    assert (code, "the target registry has no render" in err) == (3, True)
+
+
 def test_something_outside_that_does_not_answer_is_4(mlpack_, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")

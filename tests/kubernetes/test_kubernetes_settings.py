@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from mlpack.errors import InputError
-from mlpack.kubernetes.settings import read, read_cluster
+from mlpack.kubernetes.policy import role
+from mlpack.kubernetes.settings import KEYS, read, read_cluster
 from mlpack.kubernetes.values import Autoscaling, Ingress
 
 LEAST = {"target": "kubernetes", "service": "churn-test", "repository": "r.example/churn"}
@@ -87,3 +92,17 @@ def test_what_cannot_be_is_refused_by_its_key(wrong, told):
 def test_a_cluster_that_cannot_be_is_refused(wrong):
     with pytest.raises(InputError):
         read_cluster(wrong)
+
+
+def test_the_role_that_the_document_shows_is_the_one_that_it_takes():
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "kubernetes.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    service = read({**LEAST, "service": "churn-production", "namespace": "models"})
+    assert yaml.safe_load(text) == role(service)
+
+
+def test_every_key_is_in_the_document():
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "kubernetes.md").read_text()
+    table = page.partition("## Keys")[2].partition("## ")[0]
+    told = set(re.findall(r"`(?:\[deploy\.)?([a-z_]+)\]?`", table))
+    assert set(KEYS) - {"target"} <= told
