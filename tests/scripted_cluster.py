@@ -50,6 +50,8 @@ class Api:
     failures: list[Failure] = field(default_factory=list)
     sick: set[str] = field(default_factory=set)  # images whose pods crash
     stuck: set[str] = field(default_factory=set)  # images whose pods never become ready
+    lags: bool = False  # controllers look at an object only after it was read once
+    late: set[tuple[str, str]] = field(default_factory=set)
     hold: bool = False  # pods become ready when `release_pods` is called
     kinds_without: set[str] = field(default_factory=set)  # plurals that are not installed
     lines: dict[str, list[str]] = field(default_factory=dict)
@@ -84,7 +86,10 @@ class Api:
         if before is not None and "status" in before:
             body["status"] = before["status"]
         self.objects[key] = body
-        self.controlled(plural, name)
+        if self.lags and before is not None and "status" in before:
+            self.late.add(key)
+        else:
+            self.controlled(plural, name)
         with self.changed:
             self.changed.notify_all()
         return self.objects[key]
@@ -115,6 +120,14 @@ class Api:
             self._deployment(self.objects[plural, name])
         elif plural == "inferenceservices":
             self._inference_service(self.objects[plural, name])
+
+    def catch_up(self, plural: str, name: str) -> None:
+        """Let the controllers see what they have not seen yet."""
+        if (plural, name) in self.late:
+            self.late.discard((plural, name))
+            self.version += 1
+            self.objects[plural, name]["metadata"]["resourceVersion"] = str(self.version)
+            self.controlled(plural, name)
 
     def _deployment(self, there: dict) -> None:
         spec, metadata = there["spec"], there["metadata"]
@@ -331,6 +344,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(404, {"message": f'{plural} "{name}" not found'})
         elif method == "GET":
             self.send(200, there)
+            self.api.catch_up(plural, name)
         else:
             self.exchange(method, plural, name, body)
 

@@ -230,6 +230,24 @@ def test_what_crashes_is_rolled_back_and_says_its_last_lines(api, target, builds
     assert target(api).status().well
 
 
+@pytest.mark.parametrize("mode", ["deployment", "kserve"])
+def test_a_status_of_what_was_before_is_not_believed(api, target, builds, registry, mode):
+    api.lags = True
+    made = target(api, mode=mode)
+    made.apply(builds(), Remembering())
+    made.apply(builds("1.3.0"), Remembering())
+    assert made.status().well
+    api.sick.add(image(registry, builds("1.4.0")))
+    with pytest.raises(OutsideError, match="release 2 goes on"):
+        made.apply(builds("1.4.0"), Remembering())
+    api.stuck.add(image(registry, builds("1.5.0")))
+    if mode == "deployment":
+        with pytest.raises(OutsideError, match="timed out progressing"):
+            made.apply(builds("1.5.0"), Remembering())
+        # The condition of what failed is not held against what comes next.
+        made.apply(builds("1.6.0"), Remembering())
+
+
 def test_what_never_becomes_ready_is_rolled_back(api, target, builds, registry):
     target(api).apply(builds(), Remembering())
     api.stuck.add(image(registry, builds("1.3.0")))
