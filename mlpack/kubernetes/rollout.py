@@ -124,12 +124,12 @@ class Rollout:
         if live is None:
             raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
         if state.canary and to is None:
+            pending = Pending(verb="rollback", release=live.number, why=f"without {state.canary}")
             with self.reporter.stage(f"Ending the canary {state.canary}") as stage:
-                # Broken off before it is written down, the next run sees the canary as it was.
+                self.book.write(pending=pending)
+                # The live release's own pods need not be well for it.
                 self.workloads.end_canary(live, state.release(state.canary))
-                self._conclude(
-                    Pending(verb="rollback", release=live.number, why=f"without {state.canary}")
-                )
+                self._conclude(pending)
                 stage.result(f"release {live.number} answers")
             self.tidy()
             return

@@ -16,6 +16,7 @@ from scripted_cluster import Failure, kubeconfig
 
 from mlpack.bundle import Artifact
 from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.kubernetes.book import Book
 from mlpack.kubernetes.cluster import Clock
 from mlpack.oci.archive import write_archive
 from mlpack.ports import Built
@@ -408,6 +409,20 @@ def test_whoever_is_faster_changes_what_is_remembered(api, target, builds):
     assert stands(target(api)) == [(1, "live", 100)]
 
 
+def test_two_that_have_read_the_same_cannot_both_write(api, target, builds):
+    made = target(api)
+    made.apply(builds(), Remembering())
+    one, other = (Book(made.service, made.connect()) for _ in range(2))
+    one.write(share=1)
+    one.write(share=2)
+    with pytest.raises(CheckFailedError):
+        other.write(share=3)
+    assert Book(made.service, made.connect()).state.share == 2
+    api.get("configmaps", f"{NAME}-mlpack")["data"]["state.json"] = '{"live": "x"}'
+    with pytest.raises(OutsideError, match="nobody can read what the cluster remembers"):
+        made.status()
+
+
 def test_what_is_not_allowed_is_named(api, target, builds):
     said = 'deployments.apps is forbidden: User "ci" cannot patch resource "deployments"'
     api.failures.append(Failure("PATCH", "deployments", 403, said, times=9))
@@ -496,6 +511,7 @@ def test_killed_at_any_step_the_next_command_goes_on(target, builds, registry, s
     expected = {
         "first": {("1.5.0", 1), ("1.5.0", 2)},
         "update": {("1.5.0", 2), ("1.5.0", 3)},
+        "end": {("1.5.0", 3)},
     }
     if story in expected:
         assert ends <= expected[story]
