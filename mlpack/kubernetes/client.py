@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client as official
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException, load_incluster_config, new_client_from_config
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.dynamic import DynamicClient
 
 from mlpack.errors import InputError, OutsideError
@@ -27,6 +28,9 @@ _APPLY = "application/apply-patch+yaml"
 _MERGED = "application/json"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
 _UNKNOWN, _FORBIDDEN, _MISSING, _CONFLICT, _GONE = 401, 403, 404, 409, 410
+_NO_KUBECONFIG = (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, OSError)
+"""What the official client raises for a file that is something else."""
+
 _ROLE = "The Role with all that is needed stands in docs/deploy/kubernetes.md."
 
 
@@ -197,9 +201,8 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
     try:
         if not file and not _usual().exists() and env.get("KUBERNETES_SERVICE_HOST"):
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            api = official.ApiClient(configuration)
         else:
-            api = new_client_from_config(  # type: ignore[no-untyped-call]
+            load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=file or str(_usual()),
                 context=context or None,
                 persist_config=False,
@@ -211,6 +214,13 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
             where=file or "~/.kube/config",
             hint="kubectl config get-contexts",
         ) from error
+    except _NO_KUBECONFIG as error:
+        raise InputError(
+            f"it is no kubeconfig: {str(error).splitlines()[0][:200]}",
+            where=file or "~/.kube/config",
+            hint="kubectl config view",
+        ) from error
+    api = official.ApiClient(configuration)
     return Client(DynamicClient(api, discoverer=_nothing), namespace)  # type: ignore[no-untyped-call]
 
 

@@ -772,3 +772,14 @@ def test_a_kubeconfig_that_is_not_there_is_told(api, target, tmp_path):
         target(api, kubeconfig=str(tmp_path / "none")).status()
     with pytest.raises(InputError, match="there is no way to a cluster"):
         target(api, context="other").status()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "abc", ": : [", "[]", "\0", "current-context: x\ncontexts: 3\nclusters: []\nusers: []\n"],
+)
+def test_a_file_that_is_no_kubeconfig_is_told(api, target, tmp_path, text):
+    (tmp_path / "other").write_text(text)
+    with pytest.raises(InputError, match="there is no way|it is no kubeconfig") as caught:
+        target(api, kubeconfig=str(tmp_path / "other")).status()
+    assert caught.value.where == str(tmp_path / "other")
