@@ -780,6 +780,6 @@ def test_a_kubeconfig_that_is_not_there_is_told(api, target, tmp_path):
 )
 def test_a_file_that_is_no_kubeconfig_is_told(api, target, tmp_path, text):
     (tmp_path / "other").write_text(text)
-    with pytest.raises(InputError, match="there is no way|it is no kubeconfig") as caught:
+    with pytest.raises(InputError, match=r"there is no way|it is no kubeconfig") as caught:
         target(api, kubeconfig=str(tmp_path / "other")).status()
     assert caught.value.where == str(tmp_path / "other")
