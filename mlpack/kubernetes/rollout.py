@@ -202,9 +202,7 @@ class Rollout:
         pending = self._state.pending
         if pending is None:
             return
-        many = "pod" if release.replicas == 1 else "pods"
-        title = f"Rolling out {release.version}: {release.replicas} {many}"
-        with self.reporter.stage(title) as stage:
+        with self.reporter.stage(f"Rolling out {release.version}") as stage:
             try:
                 self._placed(release, secret, pending, stage)
             except OutsideError as error:
