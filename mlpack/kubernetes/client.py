@@ -8,7 +8,7 @@ has to be discovered first.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from mlpack.kubernetes.values import MANAGER, Manifest
 _APPLY = "application/apply-patch+yaml"
 _MERGED = "application/json"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
-_UNKNOWN, _FORBIDDEN, _MISSING, _CONFLICT, _GONE = 401, 403, 404, 409, 410
+_UNKNOWN, _FORBIDDEN, _MISSING, _CONFLICT, _GONE, _BUSY = 401, 403, 404, 409, 410, 429
+_PAUSES = (1, 2, 4)
 _NO_KUBECONFIG = (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, OSError)
 """What the official client raises for a file that is something else."""
 
@@ -41,10 +42,12 @@ class Client:
     Attributes:
         dynamic: the official client.
         namespace: its name.
+        sleep: waits so many seconds.
     """
 
     dynamic: DynamicClient
     namespace: str
+    sleep: Callable[[float], None]
 
     def read(self, kind: str, name: str) -> dict[str, Any] | None:
         """An object; None where there is none."""
@@ -162,26 +165,38 @@ class Client:
         Raises:
             OutsideError: the cluster does not answer, or refuses.
         """
-        try:
-            return self.dynamic.request(
-                method,
-                path,
-                body=body,
-                query_params=query,
-                header_params={"Accept": "*/*" if path.endswith("/log") else "application/json"},
-                content_type=content,
-                serialize=False,
-                _request_timeout=(_CONNECT_SECONDS, seconds),
-            )
-        except ApiException as error:
-            if error.status in fine:
-                return None
-            raise _refusal(error, self.namespace) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _silent(error) from error
+        accept = "*/*" if path.endswith("/log") else "application/json"
+        for pause in (*_PAUSES, None):
+            try:
+                return self.dynamic.request(
+                    method,
+                    path,
+                    body=body,
+                    query_params=list(query),
+                    header_params={"Accept": accept},
+                    content_type=content,
+                    serialize=False,
+                    _request_timeout=(_CONNECT_SECONDS, seconds),
+                )
+            except ApiException as error:
+                if error.status in fine:
+                    return None
+                # Busy: what it asked to be sent later was not done.
+                if error.status != _BUSY or pause is None:
+                    raise _refusal(error, self.namespace) from error
+                self.sleep(pause)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise _silent(error) from error
+        return None
 
 
-def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str]) -> Client:
+def connect(
+    kubeconfig: str,
+    context: str,
+    namespace: str,
+    env: Mapping[str, str],
+    sleep: Callable[[float], None],
+) -> Client:
     """A namespace of the cluster that is meant. Nothing is sent yet, but what a login asks for.
 
     Args:
@@ -190,13 +205,16 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
         context: one of its contexts; ``""`` for the one that it names itself.
         namespace: where everything is.
         env: the process's environment.
+        sleep: waits so many seconds, where the cluster is busy.
 
     Raises:
         InputError: there is no such file or context.
     """
     configuration = official.Configuration()
     # What changes something is never sent twice: its answer may have been lost alone.
-    configuration.retries = urllib3.Retry(1, allowed_methods=("GET",), raise_on_status=False)
+    configuration.retries = urllib3.Retry(
+        1, allowed_methods=("GET",), respect_retry_after_header=False
+    )
     file = kubeconfig or env.get("KUBECONFIG", "")
     try:
         if not file and not _usual().exists() and env.get("KUBERNETES_SERVICE_HOST"):
@@ -221,7 +239,8 @@ def connect(kubeconfig: str, context: str, namespace: str, env: Mapping[str, str
             hint="kubectl config view",
         ) from error
     api = official.ApiClient(configuration)
-    return Client(DynamicClient(api, discoverer=_nothing), namespace)  # type: ignore[no-untyped-call]
+    dynamic = DynamicClient(api, discoverer=_nothing)  # type: ignore[no-untyped-call]
+    return Client(dynamic, namespace, sleep)
 
 
 def _usual() -> Path:

@@ -365,7 +365,7 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> KubernetesTarget:
                 "the target kubernetes needs the client of Kubernetes, which is not installed",
                 hint="Run: pip install 'mlpack-builder[kubernetes]'",
             ) from error
-        found: Cluster = made(kubeconfig, context, service.namespace, env)
+        found: Cluster = made(kubeconfig, context, service.namespace, env, time.sleep)
         return found
 
     return KubernetesTarget(
