@@ -11,8 +11,11 @@ from mlpack.kubernetes.values import Service
 from mlpack.kubernetes.watching import Watcher, finished
 
 GAVE_UP = {
-    "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"
-}  # fmt: skip
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ProgressDeadlineExceeded",
+    "message": "late",
+}
 
 
 def deployment(generation=2, replicas=2, **status):

@@ -535,6 +535,52 @@ def test_killed_at_any_step_the_next_command_goes_on(target, builds, registry, s
         assert ends <= expected[story]
 
 
+@pytest.mark.parametrize("mode", ["deployment", "kserve"])
+@pytest.mark.parametrize(
+    ("after", "verb", "why", "before"),
+    [
+        ("configmaps", "failed", "was broken off, and undone", [1]),
+        ("workload", "deploy", "was broken off, and concluded later", [2, 1]),
+    ],
+)
+def test_what_was_broken_off_is_undone_or_concluded(
+    api, target, builds, registry, mode, after, verb, why, before
+):
+    time = Time()
+    made = target(api, time=time, mode=mode)
+    made.apply(builds(), Remembering())
+    # A lock and the record come first, then the account, then what runs the pods.
+    api.dies_at, api.dies_after = api.changing + (1 if after == "configmaps" else 3), True
+    with pytest.raises(OutsideError):
+        made.apply(builds("1.3.0"), Remembering())
+    api.dead, api.dies_at = False, None
+    kind = "deployments" if mode == "deployment" else "inferenceservices"
+    applied = image(registry, builds("1.3.0")) in repr(api.get(kind, NAME))
+    assert applied == (after == "workload")
+    assert ("settle", "release 2") in told(made.plan(builds("1.5.0")))
+    time.sleep(1000)
+    made.apply(builds("1.5.0"), Remembering())
+    history = [(each.verb, each.release, each.why) for each in made.history()]
+    assert history == [("deploy", 1, ""), (verb, 2, why), ("deploy", 3, "")]
+    assert state(api)["before"] == before
+
+
+def test_pods_that_were_not_ready_when_it_was_broken_off_are_undone(api, target, builds, registry):
+    time = Time()
+    target(api, time=time).apply(builds(), Remembering())
+    api.hold = True
+    api.dies_at, api.dies_after = api.changing + 3, True
+    with pytest.raises(OutsideError):
+        target(api, time=time).apply(builds("1.3.0"), Remembering())
+    api.dead, api.dies_at = False, None
+    assert running(api) == image(registry, builds("1.3.0"))
+    time.sleep(1000)
+    with pytest.raises(InputError, match="no release before"):
+        target(api, time=time).rollback(None, Remembering())  # settles first
+    assert running(api) == image(registry, builds())
+    assert [each.verb for each in target(api).history()] == ["deploy", "failed"]
+
+
 def ready_pods(api) -> int:
     pods = [each for (kind, _), each in api.objects.items() if kind == "pods"]
     return sum(each["status"]["conditions"][0]["status"] == "True" for each in pods)
