@@ -351,6 +351,9 @@ class Handler(BaseHTTPRequestHandler):
     def apply(self, plural: str, name: str, query: dict, body: dict) -> None:
         api, there = self.api, self.api.get(plural, name)
         made = api.merged(plural, name, body)
+        if plural == "deployments" and not selected_by(made, there):
+            self.send(422, {"message": "`selector` does not match template `labels`, or changes"})
+            return
         if query.get("dryRun") == "All":
             self.send(200, made)
             return
@@ -441,6 +444,14 @@ def comparable(there: dict) -> dict:
         if key not in ("resourceVersion", "generation", "uid")
     }
     return made
+
+
+def selected_by(made: dict, there: dict | None) -> bool:
+    """Whether a Deployment's selector fits its pods, and is what it was."""
+    selector = made["spec"]["selector"]["matchLabels"]
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    before = there["spec"]["selector"]["matchLabels"] if there else selector
+    return selector.items() <= labels.items() and before == selector
 
 
 def at(there: dict, path: str) -> object:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from mlpack.kubernetes import kserve, manifests
 from mlpack.kubernetes.cluster import Cluster
-from mlpack.kubernetes.values import CANARY, STABLE, TRACK, Manifest, Release, State, canary_name
-from mlpack.kubernetes.watching import Watcher, finished, is_ready, is_running, release_of_pod
+from mlpack.kubernetes.values import Manifest, Release, State, canary_name
+from mlpack.kubernetes.watching import Watcher, finished, is_ready, is_running
 from mlpack.ports import Stage
 
 
@@ -113,15 +113,8 @@ class Deployments:
     def standing(self, release: Release, state: State) -> Standing:
         """See `Workloads`."""
         canary = release.number == state.canary
-        track = CANARY if canary else STABLE
-        mine = [
-            pod
-            for pod in self.watcher.pods()
-            if (pod["metadata"].get("labels") or {}).get(TRACK) == track
-            and release_of_pod(pod) == release.number
-        ]
         wanted = self._wanted(canary_name(self._name) if canary else self._name)
-        return _standing(mine, wanted)
+        return _standing(self.watcher.pods(release.number), wanted)
 
     def names(self) -> tuple[str, ...]:
         """See `Workloads`."""

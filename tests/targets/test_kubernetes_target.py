@@ -18,6 +18,7 @@ from mlpack.bundle import Artifact
 from mlpack.errors import CheckFailedError, InputError, OutsideError
 from mlpack.kubernetes.book import Book
 from mlpack.kubernetes.cluster import Clock
+from mlpack.kubernetes.lease import Lock
 from mlpack.oci.archive import write_archive
 from mlpack.ports import Built
 from mlpack.targets.kubernetes import make
@@ -197,6 +198,12 @@ def test_an_update_and_a_way_back_without_a_build(api, target, builds, registry)
     assert running(api) == image(registry, builds("1.3.0"))
     with pytest.raises(InputError, match="there is no release 9 to go to: there are 1"):
         target(api).rollback(9, Remembering())
+    target(api).apply(builds("1.4.0"), Remembering())
+    for number in (2, 1):  # each time one further back
+        assert target(api).rollback(None, Remembering()).releases[0].release == number
+    with pytest.raises(InputError, match="no release before"):
+        target(api).rollback(None, Remembering())
+    target(api).rollback(2, Remembering())
     with pytest.raises(InputError, match="release 2 is the one that answers"):
         target(api).rollback(2, Remembering())
 
@@ -402,6 +409,32 @@ def test_a_forgotten_lock_ends(api, target, builds):
     time.sleep(100)
     target(api, who="ben@ci", time=time).apply(builds(), Remembering())
     assert target(api).status().well
+
+
+def test_a_lock_that_somebody_else_has_taken_is_not_given_back(api, target):
+    made, time = target(api), Time()
+    clock = Clock(time.now, time.sleep)
+    mine, other = (Lock(made.service, made.connect(), clock, who) for who in ("me", "ben"))
+
+    def holder():
+        return api.get("leases", f"{NAME}-mlpack")["spec"]["holderIdentity"]
+
+    with mine.held():
+        mine.renew()
+        since = api.get("leases", f"{NAME}-mlpack")["spec"]["renewTime"]
+        time.sleep(60)
+        mine.renew()
+        assert api.get("leases", f"{NAME}-mlpack")["spec"]["renewTime"] > since
+        with pytest.raises(CheckFailedError, match="me is at churn-test since 1 min"):
+            other.held().__enter__()
+        time.sleep(91)
+        theirs = other.held()
+        theirs.__enter__()
+        with pytest.raises(CheckFailedError, match="somebody else began"):
+            mine.renew()
+    assert holder() == "ben"
+    theirs.__exit__(None, None, None)
+    assert api.get("leases", f"{NAME}-mlpack") is None
 
 
 def test_whoever_is_faster_changes_what_is_remembered(api, target, builds):
