@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PATH = re.compile(
     r"/apis?/(?P<version>.+?)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)"
-    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log))?"
+    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|proxy/.+))?"
 )
 RELEASE = "mlpack.io/release"
 
@@ -54,6 +54,8 @@ class Api:
     late: set[tuple[str, str]] = field(default_factory=set)
     hold: bool = False  # pods become ready when `release_pods` is called
     kinds_without: set[str] = field(default_factory=set)  # plurals that are not installed
+    metrics: dict[str, str] = field(default_factory=dict)  # what pods tell, by their names
+    key: str = ""  # which pods want
     lines: dict[str, list[str]] = field(default_factory=dict)
     streams: bool = False  # whether lines that are followed do not end
     version: int = 100
@@ -276,11 +278,11 @@ class Handler(BaseHTTPRequestHandler):
         elif found["plural"] in api.kinds_without:
             self.refuse(404, "the server could not find the requested resource")
         else:
-            self.answered(found["plural"], found["name"] or "", bool(found["sub"]), query, body)
+            self.answered(found["plural"], found["name"] or "", found["sub"] or "", query, body)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
-    def answered(self, plural: str, name: str, log: bool, query: dict, body: dict) -> None:
+    def answered(self, plural: str, name: str, sub: str, query: dict, body: dict) -> None:
         api, method = self.api, self.command
         with api.lock:
             called = name or (body or {}).get("metadata", {}).get("name", "")
@@ -300,8 +302,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if query.get("watch"):
             self.watch(plural, query)
-        elif log:
+        elif sub == "log":
             self.log(name, query)
+        elif sub == "proxy/metrics":
+            pod, _, port = name.partition(":")
+            right = port == "8080" and self.headers.get("X-API-Key", "") == api.key
+            self.reply(200 if right else 401, api.metrics.get(pod, "").encode())
         else:
             with api.lock:
                 self.served(method, plural, name, query, body)

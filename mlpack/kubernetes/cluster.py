@@ -79,6 +79,10 @@ class Cluster(Protocol):
         """Wait until an object is another than in `version`, but not longer than that."""
         ...
 
+    def ask(self, pod: str, port: int, path: str, key: str) -> str:
+        """What a pod answers to a request, with an API key if there is one; ``""`` if not 200."""
+        ...
+
     def logs(self, pod: str, lines: int, *, before: bool = False) -> str:
         """The last lines of a pod, or of its container before it started again."""
         ...

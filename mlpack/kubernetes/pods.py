@@ -42,6 +42,15 @@ def ports(service: Service) -> dict[str, int]:
     return found
 
 
+def api_key(service: Service) -> str:
+    """One of the keys that the server takes; ``""`` for none, or none that is known here."""
+    keys = service.env.get("MLPACK_API_KEYS", "").replace(",", "\n")
+    file = service.env.get("MLPACK_API_KEYS_FILE", "")
+    if not keys and file.startswith(f"{SECRETS_FOLDER}/"):
+        keys = service.secrets.get(file.rpartition("/")[2], "")
+    return next((line.strip() for line in keys.splitlines() if line.strip()), "")
+
+
 def grace_seconds(service: Service) -> int:
     """So long a pod may take to end: what the server takes, and a little."""
     return _seconds(service, LINGER, LINGER_SECONDS) + _seconds(service, DRAIN, _DRAIN_SECONDS) + 10

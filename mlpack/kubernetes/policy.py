@@ -37,7 +37,7 @@ def role(service: Service) -> dict[str, Any]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": f"{service.name}-mlpack", "namespace": service.namespace},
-        "rules": [*_rules(kinds), _rule("", ["pods/log"], ("get",))],
+        "rules": [*_rules(kinds), _rule("", ["pods/log", "pods/proxy"], ("get",))],
     }
 
 

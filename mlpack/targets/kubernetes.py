@@ -14,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mlpack.delivery.counted import counted
 from mlpack.delivery.pushing import Pusher, pusher
 from mlpack.delivery.unpacked import unpack_image
 from mlpack.delivery.who import who
 from mlpack.errors import InputError
-from mlpack.kubernetes import manifests, planning, policy, settings, written
+from mlpack.kubernetes import manifests, planning, pods, policy, settings, written
 from mlpack.kubernetes.book import Book
 from mlpack.kubernetes.cluster import Clock, Cluster
 from mlpack.kubernetes.following import followed
@@ -30,7 +31,7 @@ from mlpack.kubernetes.watching import Watcher, is_running, release_of_pod
 from mlpack.kubernetes.workloads import Workloads, workloads
 from mlpack.oci.cache import Cache, default_root
 from mlpack.oci.reference import parse
-from mlpack.operating import Fetched, Happened, Standing, Status
+from mlpack.operating import Counted, Fetched, Happened, Standing, Status
 from mlpack.plugins import load
 from mlpack.ports import Action, Built, Deployment, Reporter
 
@@ -59,7 +60,7 @@ class KubernetesTarget:
     verbs = frozenset(
         (
             *("plan", "apply", "canary", "promote", "rollback", "status", "history", "logs"),
-            *("fetch", "remove", "render", "policy"),
+            *("fetch", "counted", "remove", "render", "policy"),
         )
     )
 
@@ -166,17 +167,17 @@ class KubernetesTarget:
             doing = _doing(number, state)
             if doing == "gone":
                 continue
-            pods = at_work.standing(release, state) if doing != "kept" else None
+            stood = at_work.standing(release, state) if doing != "kept" else None
             found.append(
                 Standing(
                     release=number,
                     version=release.version,
                     digest=release.digest,
                     state=doing,
-                    share=shares.get(number, 0) if pods else 0,
-                    replicas=pods.replicas if pods else release.replicas,
-                    running=pods.running if pods else 0,
-                    healthy=pods.ready if pods else 0,
+                    share=shares.get(number, 0) if stood else 0,
+                    replicas=stood.replicas if stood else release.replicas,
+                    running=stood.running if stood else 0,
+                    healthy=stood.ready if stood else 0,
                 )
             )
         return Status(self.kind, self.service.name, self._reference(), tuple(found))
@@ -256,6 +257,17 @@ class KubernetesTarget:
             unpack_image(image, into, str(reference))
             stage.result(found.digest[:19])
         return Fetched(into, found.version, number, found.digest)
+
+    def counted(self, release: int) -> Mapping[str, Counted]:
+        """What the pods of a release have counted, by their names.
+
+        Raises:
+            OutsideError: the cluster does not answer.
+        """
+        cluster, key = self.connect(), pods.api_key(self.service)
+        names = [each["metadata"]["name"] for each in self._watcher(cluster).pods(release)]
+        told = {name: cluster.ask(name, pods.PORT, "/metrics", key) for name in names}
+        return {name: counted(text, name) for name, text in told.items() if text}
 
     def remove(self, reporter: Reporter) -> None:
         """Remove all objects and what is remembered. The image stays in the registry.

@@ -778,6 +778,24 @@ def test_what_runs_is_brought_back_from_the_registry(api, target, builds, tmp_pa
         other.fetch(None, tmp_path / "other", Remembering())
 
 
+def test_what_the_pods_of_a_release_have_counted(api, target, builds):
+    keys = {"MLPACK_API_KEYS_FILE": "/run/secrets/api_keys"}
+    made = target(api, secrets={"api_keys": "one\ntwo\n"}, env=keys)
+    made.apply(builds(), Remembering())
+    made.canary(builds("1.3.0"), 30, Remembering())
+    api.key = "one"
+    for name, number in ((f"{NAME}-1-0", 7), (f"{NAME}-1-1", 5), (f"{NAME}-canary-2-0", 3)):
+        labels = 'route="/predict",status="200"'
+        api.metrics[name] = f"mlpack_requests_total{{{labels}}} {number}\n"
+    assert {name: each.requests for name, each in made.counted(1).items()} == {
+        f"{NAME}-1-0": 7,
+        f"{NAME}-1-1": 5,
+    }
+    assert [each.requests for each in made.counted(2).values()] == [3]
+    api.key = "another"
+    assert made.counted(1) == {}
+
+
 def test_logs_of_all_that_answer(api, target, builds):
     with pytest.raises(InputError, match="nothing is deployed"):
         target(api).logs(10, follow=False)
@@ -835,6 +853,7 @@ def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, regi
         made.apply(builds("1.4.0"), Remembering())
     made.status()
     list(made.logs(1, follow=True))
+    made.counted(1)
     made.remove(Remembering())
     allowed = verbs_of(made.policy()["rules"])
     asked: dict[str, set[str]] = {}
@@ -843,7 +862,8 @@ def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, regi
         verb = verbs.get(method) or ("get" if name else "list")
         if verb == "list" and plural in ("deployments", "inferenceservices"):
             verb = "watch"
-        of = "pods/log" if verb == "get" and plural == "pods" else plural
+        sub = "proxy" if name.endswith(":8080") else "log"
+        of = f"pods/{sub}" if verb == "get" and plural == "pods" else plural
         asked.setdefault(of, set()).add(verb)
     for plural, wanted in asked.items():
         assert wanted <= allowed.get(plural, set()), plural
