@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
+import scripted_cluster
 import scripted_registry
 from botocore.config import Config
 from bundling import Remembering, make_project, onnx_bundle
@@ -20,6 +22,7 @@ from moto import mock_aws
 
 from mlpack.bundle import Artifact
 from mlpack.delivery.pushing import Pusher
+from mlpack.kubernetes.cluster import Clock as ClusterClock
 from mlpack.oci.archive import write_archive
 from mlpack.oci.cache import Cache
 from mlpack.oci.credentials import Credential
@@ -29,6 +32,7 @@ from mlpack.packagers.wheel import WheelPackager
 from mlpack.packagers.zip import ZipPackager
 from mlpack.ports import Built, Target
 from mlpack.targets.docker import DockerTarget
+from mlpack.targets.kubernetes import make
 from mlpack.targets.registry import RegistryTarget
 from mlpack.targets.s3 import S3Target
 
@@ -257,6 +261,67 @@ class BucketWorld(World):
         return self.client.list_objects_v2(Bucket="shelf").get("Contents", [])
 
 
+@dataclass
+class ClusterWorld(World):
+    """A cluster's API on loopback, which dies at a request; the registry does not."""
+
+    api: Any = None
+    registry: Any = None
+
+    def target(self) -> Target:
+        file = self.folder / "kubeconfig"
+        file.write_text(json.dumps(scripted_cluster.kubeconfig(self.api)))
+        settings = {
+            "target": "kubernetes",
+            "repository": f"{self.registry.host}/team/churn",
+            "service": "churn-test",
+            "namespace": self.api.namespace,
+            "kubeconfig": str(file),
+        }
+        return replace(make(settings, {"MLPACK_CACHE": str(self.folder)}), clock=Time())
+
+    def break_at(self, number: int, *, after: bool) -> None:
+        self.api.dies_at, self.api.dies_after = self.api.changing + number, after
+
+    def mend(self) -> None:
+        self.api.dies_at, self.api.dead = None, False
+        self.api.remove("leases", "churn-test-mlpack")  # its time is over
+
+    def running(self) -> str | None:
+        self.calls = self.api.changing
+        found = self.api.get("deployments", "churn-test")
+        if found is None:
+            return None
+        image = found["spec"]["template"]["spec"]["containers"][0]["image"]
+        digest = image.rpartition("@")[2]
+        pods = [each for (kind, _), each in self.api.objects.items() if kind == "pods"]
+        assert pods, "a Deployment is there, and no pods"
+        assert all(each["image"] == image for each in pods), "others answer too"
+        return next(v for v, b in self._built.items() if b.artifacts["image"].digest == digest)
+
+    def state(self) -> Any:
+        return copy.deepcopy(self.api.objects)
+
+
+class Time(ClusterClock):
+    """A clock that only moves when it is asked to sleep."""
+
+    def __init__(self) -> None:
+        seconds = [1_800_000_000.0]
+
+        def sleep(more: float) -> None:
+            seconds[0] += more
+
+        super().__init__(now=lambda: seconds[0], sleep=sleep)
+
+
+@contextlib.contextmanager
+def kubernetes(folder: Path) -> Iterator[World]:
+    """See `ClusterWorld`."""
+    with scripted_cluster.serve() as api, scripted_registry.serve() as running:
+        yield ClusterWorld(folder, api=api, registry=running)
+
+
 @contextlib.contextmanager
 def docker(folder: Path) -> Iterator[World]:
     """See `DockerWorld`."""
@@ -285,4 +350,4 @@ def s3(folder: Path) -> Iterator[World]:
         yield BucketWorld(folder, client=client)
 
 
-WORLDS = {"docker": docker, "registry": registry, "s3": s3}
+WORLDS = {"docker": docker, "kubernetes": kubernetes, "registry": registry, "s3": s3}
