@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +92,43 @@ def test_from_dist_to_the_bucket_and_back(endpoint, client, tmp_path):
     assert not plan(built, target).changes
     again = deploy(built, target, "production", Remembering())
     assert again.digest == deployment.digest
+
+
+def test_pip_installs_from_the_bucket(endpoint, client, tmp_path):
+    built = build(tmp_path / "dist")
+    target = make({**config(endpoint), "index": True}, ENV)
+    deploy(built, target, "production", Remembering())
+    # A bucket's own address: who may read it without a login reads it as any other page.
+    client.put_object_acl(Bucket="shelf", Key="models/simple/churn/", ACL="public-read")
+    wheel = f"models/churn/1.2.0/{built.artifacts['wheel'].file}"
+    client.put_object_acl(Bucket="shelf", Key=wheel, ACL="public-read")
+    index = f"{endpoint}/shelf/models/simple/"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--isolated", "--no-input", "install"),
+            *("--disable-pip-version-check", "--no-cache-dir", "--no-deps"),
+            *("--target", str(tmp_path / "there"), "--index-url", index, "churn==1.2.0"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "there" / "churn" / "__init__.py").is_file()
+
+    client.put_object(Bucket="shelf", Key=wheel, Body=b"not what it was", ACL="public-read")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--isolated", "--no-input", "download"),
+            *("--disable-pip-version-check", "--no-cache-dir", "--no-deps"),
+            *("--dest", str(tmp_path / "no"), "--index-url", index, "churn"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
 
 
 def test_other_content_under_the_same_version_is_refused(endpoint, client, tmp_path):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlpack import records
 from mlpack.cli import comparing, wiring
@@ -43,6 +44,11 @@ def render(project: Project, environment: str, into: Path) -> Sequence[Path]:
     """See the option ``--render`` of ``deploy``."""
     target = _target(project, environment)
     return operate.render(records.read_build(project.dist_dir), target, into)
+
+
+def policy(project: Project, environment: str) -> Mapping[str, Any]:
+    """See the option ``--iam`` of the command ``deploy``; nothing is asked of the target."""
+    return operate.policy(_target(project, environment))
 
 
 def status(project: Project, environment: str) -> Status:

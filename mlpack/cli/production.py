@@ -56,6 +56,9 @@ def deploy(
             metavar="FOLDER", help="Write what would be asked for into files and change nothing."
         ),
     ] = None,
+    iam: Annotated[
+        bool, typer.Option("--iam", help="With --plan: print the permissions that it takes.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Deploy what was built to the environment's target, as its configuration says.
@@ -73,6 +76,14 @@ def deploy(
             )
         files = load("mlpack.cli.deploying:render")(project, environment, render)
         load("mlpack.cli.show_running:rendered")(console, files, json=json)
+        return
+    if iam:
+        if not plan:
+            raise load("mlpack.errors:InputError")(
+                "--iam prints what a deployment takes, and deploys nothing",
+                hint=f"mlpack deploy {environment} --plan --iam",
+            )
+        console.json(load("mlpack.cli.deploying:policy")(project, environment))
         return
     outcome = load("mlpack.cli.deploying:deploy")(
         project, console, environment=environment, plan=plan, share=canary, force=force

@@ -2,7 +2,8 @@
 
 A version is a folder, ``PREFIX/NAME/VERSION/``, with the zip, the wheel and ``build.json``, which
 is written last: where it is missing there is no version, only an upload that did not finish. A
-version that is there is never overwritten. Every object carries its SHA-256 as metadata.
+version that is there is never overwritten. Every object carries its SHA-256 as metadata. If it is
+asked for, there is an index of the wheels beside the versions, which pip reads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from packaging.utils import canonicalize_name
 
 from mlpack import files
+from mlpack.aws import simple_pages
+from mlpack.aws.policies import bucket_policy
 from mlpack.config import refuse_unknown
+from mlpack.delivery.settings import Reader
 from mlpack.errors import InputError, OutsideError
 from mlpack.ports import Action, Built, Deployment, Reporter
 from mlpack.records import BUILD_FILE, encode_build
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _KINDS = ("zip", "wheel")
-_KEYS = ("bucket", "endpoint", "prefix", "region", "target")
+_KEYS = ("bucket", "endpoint", "index", "prefix", "region", "target")
 # Folders between single slashes, none of them . or ..
 _PREFIX = r"/?(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9_.=-]+(?:/(?=.)|/?$))*"
 _URL = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?"
@@ -80,13 +84,23 @@ class S3Target:
     """Uploads zip, wheel and ``build.json`` to a bucket."""
 
     kind = "s3"
-    verbs = frozenset({"plan", "apply"})
+    verbs = frozenset({"plan", "apply", "policy"})
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
-        """Objects of `bucket` whose names begin with `prefix`, a path without slashes around it."""
+    def __init__(
+        self, client: S3Client, bucket: str, prefix: str = "", *, index: bool = False
+    ) -> None:
+        """Objects of a bucket.
+
+        Args:
+            client: talks to it.
+            bucket: its name.
+            prefix: what their names begin with, a path without slashes around it.
+            index: keep an index of the wheels.
+        """
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+        self._index = simple_pages.Index(client, bucket, prefix) if index else None
 
     def plan(self, built: Built) -> Sequence[Action]:
         """What `apply` would do. Only reads.
@@ -95,7 +109,12 @@ class S3Target:
             InputError: the version is there with other content, or nothing fits a bucket.
             OutsideError: the bucket does not answer, is missing, or refuses.
         """
-        return tuple(step.action for step in self._steps(built))
+        steps = self._steps(built)
+        return (*(step.action for step in steps), *self._indexing(built))
+
+    def policy(self) -> Mapping[str, Any]:
+        """What a deployment may do: look, read and write below the prefix, never delete."""
+        return bucket_policy(self._bucket, self._prefix)
 
     def apply(self, built: Built, reporter: Reporter, *, why: str = "") -> Deployment:  # noqa: ARG002
         """Upload what is missing, the manifest last.
@@ -105,6 +124,7 @@ class S3Target:
             OutsideError: the bucket does not answer, is missing, or refuses.
         """
         steps = self._steps(built)
+        indexing = self._indexing(built)
         manifest = steps[-1]
         for step in steps[:-1]:
             self._upload(built, step, reporter)
@@ -115,12 +135,50 @@ class S3Target:
                 if found is None or found[0] != step.object.sha256:
                     raise self._refusal(built, step.object.key)
             self._upload(built, manifest, reporter)
+        self._write_index(built, indexing, reporter)
         return Deployment(
             target=self.kind,
             reference=f"s3://{self._bucket}/{self._folder(built)}/",
             digest=f"sha256:{manifest.object.sha256}",
-            actions=tuple(step.action for step in steps),
+            actions=(*(step.action for step in steps), *indexing),
         )
+
+    def _indexing(self, built: Built) -> list[Action]:
+        """What happens to the index; nothing where there is none."""
+        if self._index is None:
+            return []
+        name = str(canonicalize_name(built.name))
+        if name == simple_pages.FOLDER:
+            raise InputError(
+                f"a project called {name} would lie where the index is",
+                where="[deploy] index",
+                hint="index = false",
+            )
+        with self._errors():
+            pages = self._index.pages(name, self._wheel(built))
+        found = []
+        for page in pages:
+            what = f"s3://{self._bucket}/{page.key}"
+            if page.current:
+                found.append(Action("keep", what, "is current", needed=False))
+            else:
+                found.append(Action("index", what, "again" if page.etag else "new"))
+        return found
+
+    def _write_index(self, built: Built, indexing: Sequence[Action], reporter: Reporter) -> None:
+        """Write the pages last: what they name is there."""
+        if self._index is None or not any(action.needed for action in indexing):
+            return
+        with reporter.stage("Writing the index") as stage:
+            with self._errors():
+                count = self._index.write(str(canonicalize_name(built.name)))
+            stage.result(f"{count} pages")
+
+    def _wheel(self, built: Built) -> simple_pages.Wheel | None:
+        wheel = built.artifacts.get("wheel")
+        if wheel is None:
+            return None
+        return simple_pages.Wheel(built.version, wheel.file, wheel.sha256)
 
     def _folder(self, built: Built) -> str:
         parts = (self._prefix, canonicalize_name(built.name), built.version)
@@ -281,7 +339,8 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
     """The target that ``[deploy]`` describes.
 
     Args:
-        config: ``bucket``; optionally ``prefix``, ``endpoint`` (a URL) and ``region``.
+        config: ``bucket``; optionally ``prefix``, ``endpoint`` (a URL), ``region`` and ``index``
+            (true: pip finds the wheels).
         env: where credentials are looked for first (``AWS_ACCESS_KEY_ID`` ...); then the places
             that every AWS tool looks at.
 
@@ -307,7 +366,8 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
         client = session.client("s3", endpoint_url=endpoint, config=_client_config(endpoint))
     except BotoCoreError as error:
         raise OutsideError(str(error), where=f"s3://{bucket}") from error
-    return S3Target(client, bucket, prefix.strip("/"))
+    index = Reader(config).switch("index", default=False)
+    return S3Target(client, bucket, prefix.strip("/"), index=index)
 
 
 def _client_config(endpoint: str | None) -> Config:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from mlpack.errors import InputError
-from mlpack.operating import Fetched, Happened, Holding, Rendering, Running, Status
+from mlpack.operating import (
+    Fetched,
+    Happened,
+    Holding,
+    Permitted,
+    Rendering,
+    Running,
+    Status,
+)
 from mlpack.ports import Built, Deployment, Reporter, Target
 
 
@@ -25,6 +33,11 @@ def running(target: Target, verb: str) -> Running:
             hint=f"It knows {known}.",
         )
     return cast("Running", target)
+
+
+def policy(target: Target) -> Mapping[str, Any]:
+    """The smallest policy with which all that the target does works; errors as in `canary`."""
+    return cast("Permitted", running(target, "policy")).policy()
 
 
 def canary(

@@ -302,7 +302,7 @@ def test_made_from_configuration(bucket, built):
     config = {"target": "s3", "bucket": "shelf", "prefix": "/models/", "region": "us-east-1"}
     target = make(config, KEYS)
     target.apply(built, Remembering())
-    assert (target.kind, target.verbs) == ("s3", {"plan", "apply"})
+    assert (target.kind, target.verbs) == ("s3", {"plan", "apply", "policy"})
     assert names(bucket) == ALL
 
 
@@ -324,6 +324,7 @@ def test_made_from_configuration(bucket, built):
         ({"bucket": "shelf", "endpoint": "ftp://x"}, "endpoint"),
         ({"bucket": "shelf", "endpoint": "https://user:password@x"}, "endpoint"),
         ({"bucket": "shelf", "region": "eu west"}, "region"),
+        ({"bucket": "shelf", "index": "yes"}, "index"),
     ],
 )
 def test_wrong_configuration(config, said):
