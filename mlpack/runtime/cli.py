@@ -17,6 +17,8 @@ from .faults import FileError, InvalidInputError, ModelError, ServerError
 from .settings import Settings, SettingsError, from_environment
 
 _HEALTH_SECONDS = 3.0
+_FUNCTION = "AWS_LAMBDA_RUNTIME_API"
+"""Tells that this process is a function of AWS Lambda; there is no port to listen on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +106,10 @@ def _serve(options: argparse.Namespace) -> int:
         )
         # Before numpy is loaded, whose libraries count the host's cores.
         machine = _load("machine")
-        machine.limit_threads(os.environ, settings.workers, machine.read())
+        function = bool(os.environ.get(_FUNCTION))
+        machine.limit_threads(os.environ, 1 if function else settings.workers, machine.read())
+        if function:
+            return int(_load("lambda_loop").run(settings, os.environ))
         code: int = _load("server").serve(settings)
     except (ContractError, ModelError, SettingsError, FileError, ServerError) as error:
         if sys.stderr.isatty():
