@@ -163,7 +163,7 @@ def test_a_request_is_told_before_lambda_ends_it(tmp_path):
 
 
 def test_an_answer_larger_than_lambda_takes_is_a_refusal(root):
-    rows = b"age,visits,plan\n" + b"30.5,4,basic\n" * 99_000
+    rows = b"age,visits,plan,vip\n" + b"30.5,4,basic,true\n" * 99_000
     headers = {"content-type": "text/csv", "accept": "application/json"}
     with RuntimeApi() as api, function(root, api):
         found = api.ask(event(body=rows.decode(), headers=headers))
