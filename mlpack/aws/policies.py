@@ -72,3 +72,10 @@ def bucket_policy(bucket: str, prefix: str) -> Mapping[str, Any]:
             ),
         ]
     )
+
+
+def reading_logs(group: str) -> Statement:
+    """Reading the lines of a group of logs, which is given by its name's ARN."""
+    return Statement(
+        "ReadLogs", ["logs:DescribeLogStreams", "logs:GetLogEvents"], [group, f"{group}:*"]
+    )

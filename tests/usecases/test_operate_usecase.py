@@ -23,6 +23,14 @@ SETTINGS = {
         "project": "a-project",
         "region": "europe-west1",
         **RENDERED,
+ROLE = "arn:aws:iam::123456789012:role/churn"
+SETTINGS = {
+    "aws-lambda": {
+        "target": "aws-lambda",
+        "service": "churn-test",
+        "region": "eu-central-1",
+        "repository": "churn",
+        "role": ROLE,
     },
     "docker": {"target": "docker", "service": "churn-test"},
     "fly": {"target": "fly", "region": "fra", **RENDERED},
