@@ -14,8 +14,8 @@ from mlpack.operating import Happened
 
 KEEP = 30
 
-VERSION, DIGEST, SETTINGS, BUNDLE = (
-    f"mlpack:{word}" for word in ("version", "digest", "settings", "bundle")
+VERSION, DIGEST, SETTINGS, BUNDLE, BY = (
+    f"mlpack:{word}" for word in ("version", "digest", "settings", "bundle", "by")
 )
 """Tags of what was made for one release."""
 

@@ -49,7 +49,9 @@ class Place:
         Raises:
             OutsideError: the session has no such credentials.
         """
-        config = Config(retries={"mode": "standard", "total_max_attempts": _TRIES}, connect_timeout=10)
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": _TRIES}, connect_timeout=10
+        )
         try:
             client = self.session.client(  # type: ignore[call-overload]
                 name, region_name=self.region, endpoint_url=self.endpoint, config=config

@@ -32,6 +32,7 @@ DISTRIBUTION = "mlpack-builder"
 TARGETS = {
     "azure-container-apps": "mlpack.targets.azure_container_apps:make",
     "cloud-run": "mlpack.targets.cloud_run:make",
+    "aws-ecs": "mlpack.targets.aws_ecs:make",
     "aws-lambda": "mlpack.targets.aws_lambda:make",
     "docker": "mlpack.targets.docker:make",
     "fly": "mlpack.targets.fly:make",
@@ -42,7 +43,7 @@ TARGETS = {
 }
 
 
-SERVICES = ("aws-lambda", "azure-container-apps", "cloud-run", "docker", "fly", "kubernetes")
+SERVICES = ("aws-ecs", "aws-lambda", "azure-container-apps", "cloud-run", "docker", "fly", "kubernetes")
 """Targets at which a model runs, under a name of its own."""
 
 PUSHING = ("azure-container-apps", "cloud-run", "fly", "kubernetes", "registry")

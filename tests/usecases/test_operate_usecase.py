@@ -25,6 +25,14 @@ SETTINGS = {
         **RENDERED,
 ROLE = "arn:aws:iam::123456789012:role/churn"
 SETTINGS = {
+    "aws-ecs": {
+        "target": "aws-ecs",
+        "service": "churn-test",
+        "region": "eu-central-1",
+        "repository": "churn",
+        "role": ROLE,
+        "subnets": ["subnet-0123456789abcdef0"],
+    },
     "aws-lambda": {
         "target": "aws-lambda",
         "service": "churn-test",

@@ -1,0 +1,592 @@
+"""A service rolled out against moto; that tasks run, or do not, is scripted: moto starts none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import count, islice
+
+import pytest
+from aws_world import (
+    ACCOUNT,
+    REGION,
+    ROLE,
+    TOKEN,
+    KilledError,
+    World,
+    allowed,
+    build,
+    moto,
+    needed,
+)
+from bundling import Remembering
+from scripted_registry import serve
+
+from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.targets.aws_ecs import assemble, make
+
+NUMBERS = count(1)
+NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
+STOPPED = "Task failed container health checks"
+
+
+@dataclass
+class Fargate:
+    """Rolls services out as ECS does, as far as the answers show it.
+
+    Attributes:
+        bad: the revisions whose tasks never become ready.
+        slow: after how many looks something comes of a deployment.
+        breaks: whether the circuit breaker is what ends a bad one.
+    """
+
+    world: World
+    bad: set[int] = field(default_factory=set)
+    slow: int = 2
+    breaks: bool = True
+    parts: dict[str, list[dict]] = field(default_factory=dict)
+    events: list[dict] = field(default_factory=list)
+    numbers: count = field(default_factory=lambda: count(1))
+
+    def install(self) -> None:
+        for operation in ("create_service", "update_service", "describe_services"):
+            self.world.scripts["ecs", operation] = getattr(self, operation)
+        self.world.scripts["ecs", "list_tasks"] = self.list_tasks
+        self.world.scripts["ecs", "describe_tasks"] = self.describe_tasks
+
+    def _begin(self, name: str, definition: str, state: str = "IN_PROGRESS") -> None:
+        others = [{**each, "status": "ACTIVE"} for each in self.parts.get(name, [])]
+        number = int(definition.rpartition(":")[2])
+        new = {
+            "id": f"ecs-svc/{next(self.numbers)}",
+            "status": "PRIMARY",
+            "taskDefinition": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{name}:{number}",
+            "rolloutState": state,
+            "rolloutStateReason": f"ECS deployment {state}",
+            "looks": 0,
+        }
+        self.parts[name] = [new, *[each for each in others if each["rolloutState"] == "COMPLETED"]]
+
+    def create_service(self, request, real):
+        self._begin(request["serviceName"], request["taskDefinition"])
+        return real(**request)
+
+    def update_service(self, request, real):
+        name, parts = request["service"], self.parts[request["service"]]
+        definition = request.get("taskDefinition")
+        changed = definition and not parts[0]["taskDefinition"].endswith(definition)
+        if changed or request.get("forceNewDeployment"):
+            self._begin(name, definition or parts[0]["taskDefinition"])
+        return real(**request)
+
+    def _advance(self, name: str) -> None:
+        first, *others = self.parts[name]
+        first["looks"] += 1
+        number = int(first["taskDefinition"].rpartition(":")[2])
+        if first["rolloutState"] != "IN_PROGRESS" or first["looks"] < self.slow:
+            return
+        if number not in self.bad:
+            self.parts[name] = [{**first, "rolloutState": "COMPLETED"}]
+            return
+        message = f"(service {name}) deployment failed: tasks failed to start."
+        self.events.insert(0, {"id": "e", "createdAt": NOW, "message": message})
+        if not self.breaks:
+            return
+        failed = {**first, "rolloutState": "FAILED", "rolloutStateReason": "tasks failed to start."}
+        if others:
+            self.parts[name] = others
+            self._begin(name, others[0]["taskDefinition"], "COMPLETED")
+            self.parts[name] = self.parts[name][:1]
+        else:
+            self.parts[name] = [failed]
+
+    def describe_services(self, request, real):
+        answer = real(**request)
+        for service in answer["services"]:
+            name = service["serviceName"]
+            if service["status"] != "ACTIVE":
+                self.parts.pop(name, None)
+                continue
+            self._advance(name)
+            desired = service["desiredCount"]
+            service["events"] = self.events
+            service["deployments"] = [
+                {
+                    **{key: value for key, value in part.items() if key != "looks"},
+                    "desiredCount": desired if part["status"] == "PRIMARY" else 0,
+                    "runningCount": desired if part["rolloutState"] == "COMPLETED" else 0,
+                }
+                for part in self.parts[name]
+            ]
+        return answer
+
+    def list_tasks(self, request, real):
+        tasks = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/default"
+        return {"taskArns": [f"{tasks}/{request['desiredStatus'].lower()}"]}
+
+    def describe_tasks(self, request, real):
+        bad = max(self.bad, default=0)
+        return {
+            "tasks": [
+                {
+                    "taskArn": arn,
+                    "taskDefinitionArn": f"arn:aws:ecs:x:1:task-definition/s:{bad}",
+                    "stoppedReason": STOPPED,
+                    "containers": [{"exitCode": 3, "reason": "OutOfMemoryError"}],
+                }
+                for arn in request["tasks"]
+            ]
+        }
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with moto() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def network(endpoint):
+    """A network in moto, and a target group in it."""
+    world = World(endpoint)
+    ec2, elb = world.client("ec2"), world.client("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="ecs-tests", Description="x", VpcId=vpc)["GroupId"]
+    world.client("ecs").create_cluster(clusterName="default")
+    made = {"Protocol": "HTTP", "Port": 8080, "VpcId": vpc}
+    targets = {
+        kind: elb.create_target_group(Name=f"ecs-{kind}", TargetType=kind, **made)["TargetGroups"][
+            0
+        ]["TargetGroupArn"]
+        for kind in ("ip", "instance")
+    }
+    return {"subnets": [subnet], "security_groups": [group], "targets": targets}
+
+
+@pytest.fixture
+def world(endpoint):
+    with serve(auth="basic", user="AWS", password=TOKEN) as registry:
+        yield World(endpoint, registry.host)
+
+
+@pytest.fixture
+def fargate(world):
+    made = Fargate(world)
+    made.install()
+    return made
+
+
+@pytest.fixture
+def config(network):
+    number = next(NUMBERS)
+    return {
+        "target": "aws-ecs",
+        "service": f"ecs-{number}",
+        "repository": f"ecs/churn-{number}",
+        "create_repository": True,
+        "role": ROLE,
+        "subnets": network["subnets"],
+        "security_groups": network["security_groups"],
+        "target_group": network["targets"]["ip"],
+        "ready_seconds": 120,
+    }
+
+
+@pytest.fixture
+def target(world, fargate, config, tmp_path):
+    def made(**more):
+        env = {"MLPACK_CACHE": str(tmp_path / "cache")}
+        return assemble({**config, **more}, env, world, world.clock)
+
+    return made
+
+
+def deploy(target, built, why=""):
+    return target.apply(built, Remembering(), why=why)
+
+
+def live(target) -> tuple[str, int]:
+    first = target.status().releases[0]
+    return first.version, first.share
+
+
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:churn-AbCdEf:keys::"
+
+
+def test_a_plan_changes_nothing(target, world, tmp_path):
+    actions = target().plan(build(tmp_path))
+    assert [action.verb for action in actions] == [
+        "create", "push", "define", "check", "create", "start", "move",
+    ]  # fmt: skip
+    assert world.writes == []
+    assert target().status().releases == ()
+
+
+def test_the_first_one(target, world, config, tmp_path):
+    built = build(tmp_path)
+    made = target(env={"MLPACK_MAX_ROWS": "10"}, secret_arns={"MLPACK_API_KEYS": SECRET}, cpus=1)
+    found = deploy(made, built)
+    digest = built.artifacts["image"].digest
+    assert (found.digest, found.reference) == (digest, f"default/{config['service']}")
+    client = world.client("ecs")
+    told = client.describe_task_definition(taskDefinition=config["service"])["taskDefinition"]
+    assert (told["cpu"], told["memory"], told["networkMode"]) == ("1024", "3072", "awsvpc")
+    assert told["requiresCompatibilities"] == ["FARGATE"]
+    assert told["runtimePlatform"]["cpuArchitecture"] == "X86_64"
+    [container] = told["containerDefinitions"]
+    assert container["image"].endswith(f"{config['repository']}@{digest}")
+    assert container["readonlyRootFilesystem"] is True
+    assert container["user"] == "65532:65532"
+    assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["environment"] == [{"name": "MLPACK_MAX_ROWS", "value": "10"}]
+    assert container["secrets"] == [{"name": "MLPACK_API_KEYS", "valueFrom": SECRET}]
+    assert container["healthCheck"]["command"][-1] == "health"
+    assert container["logConfiguration"]["options"]["awslogs-group"] == f"/ecs/{config['service']}"
+    [service] = client.describe_services(services=[config["service"]])["services"]
+    assert (service["launchType"], service["desiredCount"]) == ("FARGATE", 2)
+    assert service["loadBalancers"][0]["targetGroupArn"] == config["target_group"]
+    assert service["loadBalancers"][0]["containerPort"] == 8080
+    rolling = world.asked("create_service")[0]["deploymentConfiguration"]
+    assert rolling["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
+    assert (rolling["minimumHealthyPercent"], rolling["maximumPercent"]) == (100, 200)
+    [group] = world.client("elbv2").describe_target_groups(
+        TargetGroupArns=[config["target_group"]]
+    )["TargetGroups"]
+    assert (group["HealthCheckPath"], group["HealthCheckProtocol"]) == ("/readyz", "HTTP")
+    status = target().status()
+    assert status.well
+    assert [(r.release, r.version, r.state, r.share, r.running) for r in status.releases] == [
+        (1, "1.2.0", "live", 100, 2)
+    ]
+
+
+def test_the_same_again_writes_nothing(target, world, tmp_path):
+    deploy(target(), build(tmp_path))
+    world.calls.clear()
+    assert not any(action.needed for action in target().plan(build(tmp_path)))
+    deploy(target(), build(tmp_path))
+    assert world.writes == []
+
+
+def test_the_next_one_and_the_way_back(target, world, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path, "1.3.0", b"other"), why="the gate said no")
+    assert live(target()) == ("1.3.0", 100)
+    assert target().rollback(None, Remembering()).releases[0].version == "1.2.0"
+    assert target().rollback(2, Remembering()).releases[0].version == "1.3.0"
+    assert [(h.verb, h.release, h.version, h.state, h.why) for h in target().history()] == [
+        ("deploy", 1, "1.2.0", "kept", ""),
+        ("deploy", 2, "1.3.0", "live", "the gate said no"),
+        ("rollback", 1, "1.2.0", "kept", ""),
+        ("rollback", 2, "1.3.0", "live", ""),
+    ]
+    with pytest.raises(InputError, match="no release 9"):
+        target().rollback(9, Remembering())
+
+
+def test_a_number_of_tasks_that_something_else_chose_is_left(target, world, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    world.client("ecs").update_service(service=config["service"], desiredCount=7)
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert target().status().releases[0].replicas == 7
+    deploy(target(replicas=3), build(tmp_path, "1.3.0", b"other"))
+    assert target().status().releases[0].replicas == 3
+
+
+def test_a_version_that_never_becomes_ready(target, world, fargate, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    fargate.bad = {2}
+    client = world.client("logs")
+    where = {"logGroupName": f"/ecs/{config['service']}"}
+    where["logStreamName"] = "model/model/stopped"
+    client.create_log_stream(**where)
+    client.put_log_events(
+        **where,
+        logEvents=[{"timestamp": 1_795_000_000_000, "message": "signature.json is damaged"}],
+    )
+    with pytest.raises(OutsideError, match="went back to the version before") as caught:
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    lines = caught.value.hint.splitlines()
+    assert lines[0] == f"{STOPPED}; exit code 3; OutOfMemoryError"
+    assert "deployment failed" in lines[1]
+    assert lines[-1] == "signature.json is damaged"
+    assert live(target()) == ("1.2.0", 100)
+    assert target().status().well
+    assert [(h.verb, h.release) for h in target().history()] == [("deploy", 1), ("failed", 2)]
+    fargate.bad = set()
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert live(target()) == ("1.3.0", 100)
+
+
+def test_one_that_takes_too_long_is_taken_back(target, world, fargate, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    fargate.bad, fargate.breaks = {2}, False
+    with pytest.raises(OutsideError, match="does not run after 120 seconds"):
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert world.asked("update_service")[-1]["taskDefinition"] == f"{config['service']}:1"
+    target().status()
+    assert live(target()) == ("1.2.0", 100)
+
+
+def test_a_first_one_that_never_becomes_ready_does_not_go_on_trying(target, fargate, tmp_path):
+    fargate.bad = {1}
+    with pytest.raises(OutsideError, match="tasks failed to start"):
+        deploy(target(), build(tmp_path))
+    status = target().status()
+    assert not status.well
+    assert [(r.state, r.replicas) for r in status.releases] == [("failed", 0)]
+    assert [h.verb for h in target().history()] == ["failed"]
+    fargate.bad = set()
+    deploy(target(), build(tmp_path))
+    assert live(target()) == ("1.2.0", 100)
+    assert target().status().releases[0].replicas == 2
+
+
+def test_while_it_rolls_both_are_shown(target, fargate, tmp_path):
+    deploy(target(), build(tmp_path))
+    fargate.slow = 1000
+    with pytest.raises(OutsideError):
+        deploy(target(ready_seconds=1), build(tmp_path, "1.3.0", b"other"))
+    fargate._begin(target().task.service, "x:2")
+    found = target().status()
+    assert [(r.version, r.state) for r in found.releases][:2] == [
+        ("1.2.0", "live"),
+        ("1.3.0", "canary"),
+    ]
+
+
+def test_two_deploys_at_once(target, world, tmp_path):
+    first, second = build(tmp_path), build(tmp_path, "1.3.0", b"other")
+    deploy(target(), first)
+    met = []
+
+    def meanwhile(request, real):
+        del world.scripts["ecs", "register_task_definition"]
+        with pytest.raises(CheckFailedError, match="deploys at this moment") as caught:
+            deploy(target(), second)
+        met.append(caught.value.hint)
+        return real(**request)
+
+    world.scripts["ecs", "register_task_definition"] = meanwhile
+    deploy(target(), second)
+    assert "7 minutes" in met[0]
+    assert [h.release for h in target().history()] == [1, 2]
+    world.calls.clear()
+    deploy(target(cpus=1), second)
+    assert len(world.asked("delete_log_stream")) == 1
+
+
+def test_a_lock_that_was_forgotten_ends(target, world, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    second = build(tmp_path, "1.3.0", b"other")
+
+    def killed(request, real):
+        world.broken = (len(world.calls), "before")
+        raise KilledError
+
+    world.scripts["ecs", "register_task_definition"] = killed
+    with pytest.raises(KilledError):
+        deploy(target(), second)
+    del world.scripts["ecs", "register_task_definition"]
+    world.broken = None
+    with pytest.raises(CheckFailedError, match="deploys at this moment"):
+        deploy(target(), second)
+    world.time += 120 + 301
+    deploy(target(), second)
+    assert live(target()) == ("1.3.0", 100)
+    left = world.client("logs").describe_log_streams(
+        logGroupName=f"/ecs/{config['service']}", logStreamNamePrefix="mlpack/lock/"
+    )
+    assert left["logStreams"] == []
+
+
+def test_broken_off_at_any_write(target, world, fargate, config, tmp_path):
+    """Before and after every write of a second deploy: the old version answers or the new one."""
+    first, second = build(tmp_path), build(tmp_path, "1.3.0", b"other")
+
+    def two(name):
+        made = {key: f"{config[key]}-{name}" for key in ("service", "repository")}
+        deploy(target(**made), first)
+        world.calls.clear()
+        return made
+
+    deploy(target(**two("whole")), second)
+    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
+    names = [world.calls[number - 1][1] for number in writes]
+    assert names == [
+        *("create_log_group", "create_log_stream", "put_log_events", "register_task_definition"),
+        *("update_service", "tag_resource", "delete_log_stream"),
+    ]
+    for number in writes:
+        for side in ("before", "after"):
+            made = two(f"{number}-{side}")
+            world.broken = (number, side)
+            with pytest.raises(KilledError):
+                deploy(target(**made), second)
+            world.broken = None
+            assert target(**made).status().releases[0].state == "live"
+            world.time += 1000  # the lock of who was killed
+            deploy(target(**made), second)
+            assert live(target(**made)) == ("1.3.0", 100), (number, side)
+            done = [(h.verb, h.version) for h in target(**made).history()]
+            assert done == [("deploy", "1.2.0"), ("deploy", "1.3.0")], (number, side)
+
+
+def test_broken_off_at_any_write_of_the_first_one(target, world, config, tmp_path):
+    first = build(tmp_path)
+
+    def names(name):
+        return {key: f"{config[key]}-{name}" for key in ("service", "repository")}
+
+    deploy(target(**names("whole")), first)
+    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
+    assert len(writes) == 9
+    for number in writes:
+        for side in ("before", "after"):
+            made = names(f"{number}-{side}")
+            world.calls.clear()
+            world.broken = (number, side)
+            with pytest.raises(KilledError):
+                deploy(target(**made), first)
+            world.broken = None
+            world.time += 1000
+            deploy(target(**made), first)
+            assert live(target(**made)) == ("1.2.0", 100), (number, side)
+            assert [h.verb for h in target(**made).history()] == ["deploy"], (number, side)
+
+
+def test_a_target_group_is_looked_at_before_anything_is_done(target, world, network, tmp_path):
+    with pytest.raises(InputError, match="of the type instance"):
+        deploy(target(target_group=network["targets"]["instance"]), build(tmp_path))
+    gone = network["targets"]["ip"][:-1] + "0"
+    with pytest.raises(InputError, match="no such target group"):
+        target(target_group=gone).plan(build(tmp_path))
+    assert world.writes == []
+
+
+def test_without_a_target_group(target, world, tmp_path):
+    deploy(target(target_group=""), build(tmp_path))
+    assert "loadBalancers" not in world.asked("create_service")[0]
+    assert target().status().well
+
+
+def test_no_cluster(target, tmp_path):
+    with pytest.raises(InputError, match="no cluster other") as caught:
+        target(cluster="other").plan(build(tmp_path))
+    assert "create-cluster" in caught.value.hint
+
+
+def test_a_permission_that_is_missing_is_named(target, world, tmp_path):
+    message = f"User: u is not authorized to perform: iam:PassRole on resource: {ROLE} because"
+    with (
+        world.refusing("ecs", "register_task_definition", "ClientException", message),
+        pytest.raises(OutsideError, match=f"permission iam:PassRole on {ROLE} is missing"),
+    ):
+        deploy(target(), build(tmp_path))
+    with (
+        world.refusing("ecs", "create_service", "ThrottlingException"),
+        pytest.raises(OutsideError, match="slow down"),
+    ):
+        deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path))
+    assert [(h.verb, h.release) for h in target().history()] == [("deploy", 1)]
+
+
+def test_logs_of_the_tasks_that_run(target, world, config, tmp_path):
+    with pytest.raises(InputError, match="nothing is deployed"):
+        target().logs(1, follow=False)
+    deploy(target(), build(tmp_path))
+    where = {"logGroupName": f"/ecs/{config['service']}", "logStreamName": "model/model/running"}
+    client = world.client("logs")
+    client.create_log_stream(**where)
+    events = [{"timestamp": 1_795_000_000_000 + i, "message": f"line {i}"} for i in range(3)]
+    client.put_log_events(**where, logEvents=events)
+    assert list(target().logs(2, follow=False)) == ["running line 1", "running line 2"]
+    following = target().logs(0, follow=True)
+    later = [{"timestamp": 1_795_000_000_009, "message": "later"}]
+
+    def put(request, real):
+        del world.scripts["logs", "get_log_events"]
+        answer = real(**request)
+        client.put_log_events(**where, logEvents=later)
+        return answer
+
+    world.scripts["logs", "get_log_events"] = put
+    assert list(islice(following, 1)) == ["running later"]
+
+
+def test_removed(target, world, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    target().remove(Remembering())
+    assert target().status().releases == ()
+    active = world.client("ecs").list_task_definitions(familyPrefix=config["service"])
+    assert active["taskDefinitionArns"] == []
+    target().remove(Remembering())
+    deploy(target(), build(tmp_path))
+    assert live(target()) == ("1.2.0", 100)
+
+
+def test_the_policy_is_what_is_called_and_no_more(target, world, fargate, tmp_path):
+    made = target()
+    arn = target().task.target_group
+    world.client("elbv2").modify_target_group(TargetGroupArn=arn, HealthCheckPath="/other")
+    deploy(made, build(tmp_path))
+    fargate.bad = {2}
+    with pytest.raises(OutsideError):
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    fargate.bad = set()
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    target().rollback(None, Remembering())
+    target().history()
+    list(target().logs(1, follow=False))
+    target().remove(Remembering())
+    registry = {
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
+        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage"),
+        "ecr:UploadLayerPart",
+    }
+    assert allowed(made.policy()) == needed(world) | registry | {
+        "iam:PassRole",
+        "ecs:UntagResource",  # from the thirty-first event on
+    }
+
+
+def test_the_policy_names_what_is_meant(config):
+    made = make({**config, "region": REGION, "service": "churn", "cluster": "main"}, {})
+    text = json.dumps(made.policy())
+    assert f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/main/churn" in text
+    wide = {s["Sid"] for s in made.policy()["Statement"] if s["Resource"] == ["*"]}
+    assert wide == {"LogInToEcr", "LookAtDefinitions", "LookAtTasks", "LookAtTargetGroup"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"cpus": 0.3}, "no 0.3 CPUs"),
+        ({"cpus": 1, "memory": "1g"}, "no 1024m with 1 CPUs"),
+        ({"cpus": 0.25, "memory": "3g"}, "0.25 CPUs"),
+        ({"memory": "1000k"}, "memory"),
+        ({"subnets": []}, "subnets"),
+        ({"subnets": ["net-1"]}, "subnets"),
+        ({"subnets": "subnet-12345678"}, "subnets"),
+        ({"security_groups": ["x"]}, "security_groups"),
+        ({"target_group": "churn"}, "target_group"),
+        ({"secret_arns": {"A": "hunter2"}}, "secret_arns"),
+        ({"secret_arns": {"A": SECRET}, "env": {"A": "1"}}, "a variable and a secret"),
+        ({"replicas": 0}, "replicas"),
+        ({"log_days": 2}, "log_days"),
+        ({"drain_seconds": 121}, "drain_seconds"),
+        ({"role": "x"}, "role"),
+        ({"task_role": "x"}, "task_role"),
+        ({"cluster": "a b"}, "cluster"),
+        ({"service": "a b"}, "service"),
+        ({"replica": 2}, "replica"),
+    ],
+)
+def test_wrong_configuration(config, more, said):
+    with pytest.raises(InputError, match=said) as caught:
+        make({**config, "region": REGION, **more}, {})
+    assert "hunter2" not in str(caught.value)
