@@ -17,10 +17,11 @@ from mlpack.aws.calls import Service
 from mlpack.aws.images import Chosen, Shelf
 from mlpack.aws.journal import Event
 from mlpack.aws.lock import Lock
+from mlpack.aws.parts import Seen
 from mlpack.aws.place import Place
 from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
-from mlpack.aws.services import Seen, Services
+from mlpack.aws.services import Services
 from mlpack.aws.tasks import CONTAINER, Task
 from mlpack.aws.waiting import Clock
 from mlpack.config import refuse_unknown
