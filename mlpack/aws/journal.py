@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlpack.aws.releases import Release
 from mlpack.operating import Happened
 
 KEEP = 30
@@ -47,6 +48,12 @@ class Event:
     digest: str
     by: str
     why: str = ""
+
+
+def event(verb: str, release: Release, at: float, by: str, why: str) -> Event:
+    """Something that was done with a release, at a time in seconds since 1970."""
+    version = release.version or "-"
+    return Event(int(at), verb, release.number, version, release.digest, by, why)
 
 
 def plain(text: str) -> str:

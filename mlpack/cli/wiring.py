@@ -40,10 +40,11 @@ TARGETS = {
     "kubernetes": "mlpack.targets.kubernetes:make",
     "registry": "mlpack.targets.registry:make",
     "s3": "mlpack.targets.s3:make",
+    "sagemaker": "mlpack.targets.sagemaker:make",
 }
 
 
-SERVICES = ("aws-ecs", "aws-lambda", "azure-container-apps", "cloud-run", "docker", "fly", "kubernetes")
+SERVICES = ("aws-ecs", "aws-lambda", "azure-container-apps", "cloud-run", "docker", "fly", "kubernetes", "sagemaker")
 """Targets at which a model runs, under a name of its own."""
 
 PUSHING = ("azure-container-apps", "cloud-run", "fly", "kubernetes", "registry")

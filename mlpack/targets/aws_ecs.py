@@ -15,7 +15,6 @@ from typing import Any
 from mlpack.aws import images, journal, logs, place, releases, tasks
 from mlpack.aws.calls import Service
 from mlpack.aws.images import Chosen, Shelf
-from mlpack.aws.journal import Event
 from mlpack.aws.lock import Lock
 from mlpack.aws.parts import Seen
 from mlpack.aws.place import Place
@@ -323,15 +322,7 @@ class EcsTarget:
 
     def _record(self, verb: str, release: Release, who: str, why: str) -> None:
         seen = self.services.look()
-        event = Event(
-            at=int(self.clock.now()),
-            verb=verb,
-            release=release.number,
-            version=release.version or "-",
-            digest=release.digest,
-            by=who,
-            why=why,
-        )
+        event = journal.event(verb, release, self.clock.now(), who, why)
         self.services.tag(seen.arn, *journal.added(seen.tags, event))
 
     def _lock(self) -> Lock:

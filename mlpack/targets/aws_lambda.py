@@ -17,7 +17,6 @@ from mlpack.aws.function_settings import Function, read
 from mlpack.aws.function_url import FunctionUrl
 from mlpack.aws.functions import ALIAS, Functions, Seen, group_of, statements
 from mlpack.aws.images import Shelf
-from mlpack.aws.journal import Event
 from mlpack.aws.place import KEYS, Place, account_of, caller, place
 from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
@@ -331,15 +330,7 @@ class LambdaTarget:
 
     def _record(self, verb: str, release: Release, why: str = "", seen: Seen | None = None) -> None:
         seen = seen or self.functions.look()
-        event = Event(
-            at=int(self.clock.now()),
-            verb=verb,
-            release=release.number,
-            version=release.version or "-",
-            digest=release.digest,
-            by=caller(self.sts),
-            why=why,
-        )
+        event = journal.event(verb, release, self.clock.now(), caller(self.sts), why)
         self.functions.tag(seen.arn, *journal.added(seen.tags, event))
 
     def _arn(self, seen: Seen) -> str:

@@ -54,6 +54,13 @@ SETTINGS = {
     },
     "registry": {"target": "registry", "repository": "registry.example/team/churn"},
     "s3": {"target": "s3", "bucket": "models", "region": "eu-central-1"},
+    "sagemaker": {
+        "target": "sagemaker",
+        "service": "churn-test",
+        "region": "eu-central-1",
+        "repository": "churn",
+        "role": ROLE,
+    },
 }
 ALL = {"canary", "promote", "rollback", "status", "history", "logs", "remove"}
 MORE = {"counted", "fetch", "policy", "render", "samples"}

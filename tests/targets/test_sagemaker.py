@@ -1,0 +1,524 @@
+"""An endpoint rolled out against moto; updates, which moto lacks, are scripted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+from aws_world import (
+    ACCOUNT,
+    REGION,
+    ROLE,
+    TOKEN,
+    KilledError,
+    World,
+    allowed,
+    build,
+    moto,
+    needed,
+    refused,
+)
+from botocore.validate import ParamValidator
+from bundling import Remembering
+from scripted_registry import serve
+
+from mlpack.errors import CheckFailedError, InputError, OutsideError
+from mlpack.targets.sagemaker import assemble, make
+
+NUMBERS = count(1)
+REASON = "The primary container did not pass the ping health check."
+
+
+@dataclass
+class Fleets:
+    """Rolls endpoints out as SageMaker does, as far as the answers show it.
+
+    Attributes:
+        bad: the configurations that never become well.
+        slow: after how many looks something comes of an update.
+        pending: by endpoint, what it was told to be, and how often it was looked at since.
+        live: by endpoint, the configuration that answers.
+        updates: what was asked for.
+    """
+
+    world: World
+    bad: set[int] = field(default_factory=set)
+    slow: int = 2
+    pending: dict[str, tuple[str, int]] = field(default_factory=dict)
+    live: dict[str, str] = field(default_factory=dict)
+    updates: list[dict] = field(default_factory=list)
+
+    def install(self) -> None:
+        for operation in ("create_endpoint", "update_endpoint", "describe_endpoint"):
+            self.world.scripts["sagemaker", operation] = getattr(self, operation)
+        self.world.scripts["sagemaker", "delete_endpoint"] = self.delete_endpoint
+
+    def create_endpoint(self, request, real):
+        answer = real(**request)
+        self.live.pop(request["EndpointName"], None)
+        self.pending[request["EndpointName"]] = (request["EndpointConfigName"], 0)
+        return answer
+
+    def update_endpoint(self, request, real):
+        name = request["EndpointName"]
+        if name in self.pending:
+            raise refused("ValidationException", f"Cannot update in-progress endpoint {name}.")
+        self.updates.append(request)
+        self.pending[name] = (request["EndpointConfigName"], 0)
+        return {"EndpointArn": "arn"}
+
+    def delete_endpoint(self, request, real):
+        for known in (self.pending, self.live):
+            known.pop(request["EndpointName"], None)
+        return real(**request)
+
+    def describe_endpoint(self, request, real):
+        answer, name = real(**request), request["EndpointName"]
+        if name in self.pending:
+            wanted, looks = self.pending[name]
+            if looks < self.slow:
+                self.pending[name] = (wanted, looks + 1)
+                first = name not in self.live
+                answer["EndpointStatus"] = "Creating" if first else "Updating"
+                answer["EndpointConfigName"] = wanted if first else self.live[name]
+                if not first:
+                    answer["PendingDeploymentSummary"] = {"EndpointConfigName": wanted}
+                return answer
+            del self.pending[name]
+            if int(wanted.rpartition("-")[2]) not in self.bad:
+                self.live[name] = wanted
+            elif name not in self.live:
+                return {**answer, "EndpointStatus": "Failed", "FailureReason": REASON}
+        if name not in self.live:
+            return {**answer, "EndpointStatus": "Failed", "FailureReason": REASON}
+        return {**answer, "EndpointStatus": "InService", "EndpointConfigName": self.live[name]}
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with moto() as found:
+        yield found
+
+
+@pytest.fixture
+def world(endpoint):
+    with serve(auth="basic", user="AWS", password=TOKEN) as registry:
+        yield World(endpoint, registry.host)
+
+
+@pytest.fixture
+def fleets(world):
+    made = Fleets(world)
+    made.install()
+    return made
+
+
+@pytest.fixture
+def config():
+    number = next(NUMBERS)
+    return {
+        "target": "sagemaker",
+        "service": f"sm-{number}-x",
+        "repository": f"sm/churn-{number}",
+        "create_repository": True,
+        "role": ROLE,
+        "ready_seconds": 120,
+    }
+
+
+@pytest.fixture
+def target(world, fleets, config, tmp_path):
+    def made(**more):
+        env = {"MLPACK_CACHE": str(tmp_path / "cache")}
+        return assemble({**config, **more}, env, world, world.clock)
+
+    return made
+
+
+def deploy(target, built, why=""):
+    return target.apply(built, Remembering(), why=why)
+
+
+def live(target) -> tuple[str, str]:
+    first = target.status().releases[0]
+    return first.version, first.state
+
+
+def test_a_plan_changes_nothing(target, world, tmp_path):
+    actions = target().plan(build(tmp_path))
+    assert [a.verb for a in actions] == ["create", "push", "configure", "create", "move"]
+    assert world.writes == []
+    assert target().status().releases == ()
+
+
+def test_the_first_one(target, world, config, tmp_path):
+    built = build(tmp_path)
+    found = deploy(target(env={"MLPACK_MAX_ROWS": "10"}, replicas=2), built)
+    digest, name = built.artifacts["image"].digest, config["service"]
+    assert found.digest == digest
+    assert found.reference.endswith(f"/endpoints/{name}/invocations")
+    client = world.client("sagemaker")
+    model = client.describe_model(ModelName=f"{name}-1")
+    assert model["PrimaryContainer"]["Image"].endswith(f"{config['repository']}@{digest}")
+    assert model["PrimaryContainer"]["Environment"] == {"MLPACK_MAX_ROWS": "10"}
+    assert world.asked("create_model")[0]["EnableNetworkIsolation"] is True
+    [variant] = client.describe_endpoint_config(EndpointConfigName=f"{name}-1")[
+        "ProductionVariants"
+    ]
+    assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 2)
+    status = target().status()
+    assert status.well
+    assert [
+        (r.release, r.version, r.digest, r.state, r.share, r.running) for r in status.releases
+    ] == [(1, "1.2.0", digest, "live", 100, 2)]
+
+
+def test_without_machines(target, world, config, fleets, tmp_path):
+    made = {"mode": "serverless", "memory": "4g", "concurrency": 20}
+    deploy(target(**made), build(tmp_path))
+    [variant] = world.asked("create_endpoint_config")[0]["ProductionVariants"]
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 20}
+    assert "InstanceType" not in variant
+    deploy(target(**made), build(tmp_path, "1.3.0", b"other"))
+    assert "DeploymentConfig" not in fleets.updates[0]
+    assert target(**made).status().well
+
+
+def test_the_same_again_writes_nothing(target, world, tmp_path):
+    deploy(target(), build(tmp_path))
+    world.calls.clear()
+    assert not any(action.needed for action in target().plan(build(tmp_path)))
+    deploy(target(), build(tmp_path))
+    assert world.writes == []
+
+
+def test_the_next_one_and_the_way_back(target, tmp_path):
+    deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path, "1.3.0", b"other"), why="the gate said no")
+    assert live(target()) == ("1.3.0", "live")
+    assert target().rollback(None, Remembering()).releases[0].version == "1.2.0"
+    assert target().rollback(2, Remembering()).releases[0].version == "1.3.0"
+    assert [(h.verb, h.release, h.version, h.state, h.why) for h in target().history()] == [
+        ("deploy", 1, "1.2.0", "kept", ""),
+        ("deploy", 2, "1.3.0", "live", "the gate said no"),
+        ("rollback", 1, "1.2.0", "kept", ""),
+        ("rollback", 2, "1.3.0", "live", ""),
+    ]
+    with pytest.raises(InputError, match="no release 9"):
+        target().rollback(9, Remembering())
+
+
+def models_of(world, name) -> set[str]:
+    """The models of an endpoint; moto lists those of all."""
+    found = world.client("sagemaker").list_models(MaxResults=100)["Models"]
+    names = {each["ModelName"] for each in found}
+    return {each for each in names if each.rpartition("-")[0] == name}
+
+
+def alarm(world, name):
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        MetricName="Invocation5XXErrors",
+        Namespace="AWS/SageMaker",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+
+
+def test_how_the_requests_move_and_which_alarms_take_them_back(target, world, fleets, tmp_path):
+    deploy(target(), build(tmp_path))
+    assert "DeploymentConfig" not in world.asked("create_endpoint")[0]
+    alarm(world, "sm-errors")
+    more = {"alarms": ["sm-errors"], "shift": "canary", "shift_percent": 20, "replicas": 4}
+    deploy(target(**more, shift_seconds=300), build(tmp_path, "1.3.0", b"other"))
+    told = fleets.updates[0]["DeploymentConfig"]
+    assert told["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "sm-errors"}]}
+    policy = told["BlueGreenUpdatePolicy"]
+    assert policy["TrafficRoutingConfiguration"] == {
+        "Type": "CANARY",
+        "WaitIntervalInSeconds": 300,
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 20},
+    }
+    assert policy["MaximumExecutionTimeoutInSeconds"] == 600
+    with pytest.raises(InputError, match="no alarm other"):
+        target(alarms=["sm-errors", "other"]).plan(build(tmp_path))
+
+
+def test_the_updates_are_what_boto3_takes(world, target, fleets, tmp_path):
+    """moto has no UpdateEndpoint; whether requests are well formed, botocore's model says."""
+    deploy(target(), build(tmp_path))
+    for shift in ("all", "canary", "linear"):
+        deploy(target(shift=shift, replicas=2, env={"A": shift}), build(tmp_path))
+    client = world.client("sagemaker")
+    model = client.meta.service_model.operation_model("UpdateEndpoint").input_shape
+    assert len(fleets.updates) == 3
+    for update in fleets.updates:
+        assert not ParamValidator().validate(update, model).has_errors()
+
+
+def test_an_alarm_that_rings_takes_it_back(target, fleets, config, world, tmp_path):
+    deploy(target(), build(tmp_path))
+    fleets.bad = {2}
+    logs = world.client("logs")
+    where = {
+        "logGroupName": f"/aws/sagemaker/Endpoints/{config['service']}",
+        "logStreamName": "live/i-1",
+    }
+    logs.create_log_group(logGroupName=where["logGroupName"])
+    logs.create_log_stream(**where)
+    event = {"timestamp": int(world.time * 1000), "message": "signature.json is damaged"}
+    logs.put_log_events(**where, logEvents=[event])
+    with pytest.raises(OutsideError, match="went back to the version before") as caught:
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert caught.value.hint == "signature.json is damaged"
+    assert live(target()) == ("1.2.0", "live")
+    assert [(h.verb, h.release) for h in target().history()] == [("deploy", 1), ("failed", 2)]
+    fleets.bad = set()
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert live(target()) == ("1.3.0", "live")
+    assert target().status().releases[0].release == 2, "what was made is taken again"
+
+
+def test_a_first_one_that_fails_is_made_anew(target, fleets, tmp_path):
+    fleets.bad = {1}
+    with pytest.raises(OutsideError, match="ping health check"):
+        deploy(target(), build(tmp_path))
+    status = target().status()
+    assert not status.well
+    assert [r.state for r in status.releases] == ["failed"]
+    with pytest.raises(InputError, match="nothing is deployed"):
+        target().rollback(None, Remembering())
+    deploy(target(), build(tmp_path, "1.2.1", b"repaired"))
+    assert live(target()) == ("1.2.1", "live")
+
+
+def test_one_that_takes_too_long_is_waited_for_again(target, fleets, tmp_path):
+    deploy(target(), build(tmp_path))
+    fleets.slow = 30
+    second = build(tmp_path, "1.3.0", b"other")
+    with pytest.raises(OutsideError, match="not done after 120 seconds") as caught:
+        deploy(target(), second)
+    assert "again" in caught.value.hint
+    found = target().status()
+    assert [(r.version, r.state) for r in found.releases] == [
+        ("1.2.0", "live"),
+        ("1.3.0", "canary"),
+    ]
+    with pytest.raises(CheckFailedError, match="somebody else deploys"):
+        deploy(target(), build(tmp_path, "1.4.0", b"third"))
+    with pytest.raises(CheckFailedError, match="somebody else deploys"):
+        target().rollback(None, Remembering())
+    deploy(target(ready_seconds=1000), second)
+    assert live(target()) == ("1.3.0", "live")
+    assert len(fleets.updates) == 1
+
+
+@pytest.mark.parametrize("operation", ["create_model", "create_endpoint_config"])
+def test_two_deploys_that_take_the_same_number(target, world, tmp_path, operation):
+    deploy(target(), build(tmp_path))
+    said = "Cannot create already existing model"
+    with (
+        world.refusing("sagemaker", operation, "ValidationException", said),
+        pytest.raises(CheckFailedError, match="somebody else deploys"),
+    ):
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert live(target()) == ("1.3.0", "live")
+
+
+def test_two_deploys_at_once(target, world, fleets, tmp_path):
+    deploy(target(), build(tmp_path))
+    others = build(tmp_path, "1.4.0", b"third")
+
+    def meanwhile(request, real):
+        world.scripts["sagemaker", "update_endpoint"] = fleets.update_endpoint
+        deploy(target(), others)
+        return fleets.update_endpoint(request, real)
+
+    world.scripts["sagemaker", "update_endpoint"] = meanwhile
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert [(h.verb, h.version) for h in target().history()] == [
+        ("deploy", "1.2.0"),
+        ("deploy", "1.4.0"),
+        ("deploy", "1.3.0"),
+    ]
+
+
+def test_what_is_too_old_goes(target, world, config, tmp_path):
+    for number in range(5):
+        deploy(target(keep=2), build(tmp_path, f"1.{number}.0", b"%d" % number))
+    client = world.client("sagemaker")
+    name = config["service"]
+    configs = client.list_endpoint_configs(NameContains=name)["EndpointConfigs"]
+    expected = {f"{name}-{number}" for number in (3, 4, 5)}
+    assert {each["EndpointConfigName"] for each in configs} == expected
+    assert models_of(world, name) == expected
+    with pytest.raises(InputError, match="no release 1"):
+        target().rollback(1, Remembering())
+
+
+def test_broken_off_at_any_write(target, world, fleets, config, tmp_path):
+    """Before and after every write of a second deploy: the old version answers or the new one."""
+    first, second = build(tmp_path), build(tmp_path, "1.3.0", b"other")
+
+    def two(name):
+        made = {key: f"{config[key]}-{name}" for key in ("service", "repository")}
+        deploy(target(**made), first)
+        world.calls.clear()
+        return made
+
+    deploy(target(**two("whole")), second)
+    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
+    names = [world.calls[number - 1][1] for number in writes]
+    assert names == ["create_model", "create_endpoint_config", "update_endpoint", "add_tags"]
+    for number in writes:
+        for side in ("before", "after"):
+            made = two(f"{number}-{side}")
+            world.broken = (number, side)
+            with pytest.raises(KilledError):
+                deploy(target(**made), second)
+            world.broken = None
+            assert target(**made).status().releases[0].state == "live"
+            deploy(target(**made), second)
+            assert live(target(**made)) == ("1.3.0", "live"), (number, side)
+            done = [(h.verb, h.version) for h in target(**made).history()]
+            assert done == [("deploy", "1.2.0"), ("deploy", "1.3.0")], (number, side)
+            left = models_of(world, made["service"])
+            assert len(left) == 2, "what was begun is used or removed"
+
+
+def test_broken_off_at_any_write_of_the_first_one(target, world, config, tmp_path):
+    first = build(tmp_path)
+
+    def names(name):
+        return {key: f"{config[key]}-{name}" for key in ("service", "repository")}
+
+    deploy(target(**names("whole")), first)
+    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
+    assert len(writes) == 5
+    for number in writes:
+        for side in ("before", "after"):
+            made = names(f"{number}-{side}")
+            world.calls.clear()
+            world.broken = (number, side)
+            with pytest.raises(KilledError):
+                deploy(target(**made), first)
+            world.broken = None
+            deploy(target(**made), first)
+            assert live(target(**made)) == ("1.2.0", "live"), (number, side)
+            assert [h.verb for h in target(**made).history()] == ["deploy"], (number, side)
+
+
+def test_a_permission_that_is_missing_is_named(target, world, tmp_path):
+    message = (
+        "User: u is not authorized to perform: sagemaker:CreateModel on resource: arn:x because"
+    )
+    with (
+        world.refusing("sagemaker", "create_model", "AccessDeniedException", message),
+        pytest.raises(OutsideError, match="sagemaker:CreateModel on arn:x is missing") as caught,
+    ):
+        deploy(target(), build(tmp_path))
+    assert "--plan --iam" in caught.value.hint
+    with (
+        world.refusing("sagemaker", "create_endpoint_config", "ThrottlingException"),
+        pytest.raises(OutsideError, match="slow down"),
+    ):
+        deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path))
+    assert live(target()) == ("1.2.0", "live")
+
+
+def test_logs_of_what_answers(target, world, config, tmp_path):
+    with pytest.raises(InputError, match="nothing is deployed"):
+        target().logs(1, follow=False)
+    deploy(target(), build(tmp_path))
+    assert list(target().logs(5, follow=False)) == []
+    client = world.client("logs")
+    group = f"/aws/sagemaker/Endpoints/{config['service']}"
+    client.create_log_group(logGroupName=group)
+    client.create_log_stream(logGroupName=group, logStreamName="live/i-12345678")
+    now = int(world.time * 1000)
+    events = [{"timestamp": now + i, "message": f"line {i}\n"} for i in range(3)]
+    client.put_log_events(logGroupName=group, logStreamName="live/i-12345678", logEvents=events)
+    assert list(target().logs(2, follow=False)) == ["i-123456 line 1", "i-123456 line 2"]
+
+
+def test_removed(target, world, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    target().remove(Remembering())
+    assert target().status().releases == ()
+    assert models_of(world, config["service"]) == set()
+    target().remove(Remembering())
+    deploy(target(), build(tmp_path))
+    assert live(target()) == ("1.2.0", "live")
+
+
+def test_the_policy_is_what_is_called_and_no_more(target, world, tmp_path):
+    alarm(world, "sm-policy")
+    more = {"alarms": ["sm-policy"], "keep": 1}
+    made = target(**more)
+    deploy(made, build(tmp_path))
+    deploy(target(**more), build(tmp_path, "1.3.0", b"other"))
+    deploy(target(**more), build(tmp_path, "1.4.0", b"third"))
+    target(**more).rollback(None, Remembering())
+    target().history()
+    world.scripts["logs", "describe_log_streams"] = lambda request, real: {
+        "logStreams": [{"logStreamName": "live/i-1"}]
+    }
+    world.scripts["logs", "get_log_events"] = lambda request, real: {
+        "events": [],
+        "nextForwardToken": "f",
+    }
+    list(target().logs(1, follow=False))
+    target().endpoints.image(1)  # as fetching does
+    target().remove(Remembering())
+    registry = {
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
+        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage"),
+        "ecr:UploadLayerPart",
+    }
+    assert allowed(made.policy()) == needed(world) | registry | {
+        "iam:PassRole",
+        "sagemaker:DeleteTags",  # from the thirty-first event on
+    }
+
+
+def test_the_policy_names_what_is_meant(config):
+    made = make({**config, "region": REGION, "service": "Churn"}, {})
+    text = json.dumps(made.policy())
+    assert f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/churn" in text
+    wide = {s["Sid"] for s in made.policy()["Statement"] if s["Resource"] == ["*"]}
+    assert wide == {"LogInToEcr", "List"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"mode": "async"}, "mode"),
+        ({"mode": "serverless", "instance": "ml.m5.large"}, "has no instance"),
+        ({"mode": "serverless", "alarms": ["a"]}, "has no alarms"),
+        ({"memory": "2g"}, "has no memory"),
+        ({"mode": "serverless", "memory": "7g"}, "memory"),
+        ({"mode": "serverless", "concurrency": 201}, "concurrency"),
+        ({"instance": "m5.large"}, "instance"),
+        ({"shift": "canary"}, "replicas"),
+        ({"shift": "half"}, "shift"),
+        ({"shift_percent": 51}, "shift_percent"),
+        ({"subnets": ["subnet-0123456789abcdef0"]}, "belong together"),
+        ({"alarms": "a"}, "alarms"),
+        ({"role": "x"}, "role"),
+        ({"service": "a_b"}, "service"),
+        ({"service": "a" * 51}, "service"),
+        ({"isolated": "yes"}, "isolated"),
+        ({"instanc": "ml.m5.large"}, "instanc"),
+    ],
+)
+def test_wrong_configuration(config, more, said):
+    with pytest.raises(InputError, match=said):
+        make({**config, "region": REGION, **more}, {})
