@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ENGINE = frozenset(
     {
+        "test_aws",
         "test_bases",
         "test_docker_builder",
         "test_engine_load",

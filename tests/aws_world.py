@@ -93,7 +93,7 @@ class World:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def service(self, name: str) -> Service:
+    def service(self, name: str, seconds: int = 60) -> Service:
         """As a `Place` has it."""
         return Service(_Client(self.client(name), name, self), name)
 

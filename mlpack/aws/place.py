@@ -43,14 +43,20 @@ class Place:
     session: boto3.Session
     endpoint: str | None = None
 
-    def service(self, name: str) -> Service:
-        """A service of AWS, by boto3's name. Where it is busy, it is asked again, later each time.
+    def service(self, name: str, seconds: int = 60) -> Service:
+        """A service of AWS. Where it is busy, it is asked again, later each time.
+
+        Args:
+            name: boto3's for it.
+            seconds: how long an answer may take.
 
         Raises:
             OutsideError: the session has no such credentials.
         """
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": _TRIES}, connect_timeout=10
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            connect_timeout=10,
+            read_timeout=seconds,
         )
         try:
             client = self.session.client(  # type: ignore[call-overload]

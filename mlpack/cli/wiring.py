@@ -30,10 +30,10 @@ from mlpack.usecases import lock as lock_use_case
 DISTRIBUTION = "mlpack-builder"
 
 TARGETS = {
-    "azure-container-apps": "mlpack.targets.azure_container_apps:make",
-    "cloud-run": "mlpack.targets.cloud_run:make",
     "aws-ecs": "mlpack.targets.aws_ecs:make",
     "aws-lambda": "mlpack.targets.aws_lambda:make",
+    "azure-container-apps": "mlpack.targets.azure_container_apps:make",
+    "cloud-run": "mlpack.targets.cloud_run:make",
     "docker": "mlpack.targets.docker:make",
     "fly": "mlpack.targets.fly:make",
     "index": "mlpack.targets.index:make",
@@ -44,7 +44,16 @@ TARGETS = {
 }
 
 
-SERVICES = ("aws-ecs", "aws-lambda", "azure-container-apps", "cloud-run", "docker", "fly", "kubernetes", "sagemaker")
+SERVICES = (
+    "aws-ecs",
+    "aws-lambda",
+    "azure-container-apps",
+    "cloud-run",
+    "docker",
+    "fly",
+    "kubernetes",
+    "sagemaker",
+)
 """Targets at which a model runs, under a name of its own."""
 
 PUSHING = ("azure-container-apps", "cloud-run", "fly", "kubernetes", "registry")

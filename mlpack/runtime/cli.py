@@ -101,15 +101,15 @@ def _fail(error: Exception | str, code: int) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
+        machine = _load("machine")
+        if os.environ.get(_FUNCTION):
+            machine.limit_threads(os.environ, 1, machine.read())
+            return int(_load("lambda_loop").run(os.environ))
         settings = from_environment(
             os.environ, host=options.host, port=options.port, workers=options.workers
         )
         # Before numpy is loaded, whose libraries count the host's cores.
-        machine = _load("machine")
-        function = bool(os.environ.get(_FUNCTION))
-        machine.limit_threads(os.environ, 1 if function else settings.workers, machine.read())
-        if function:
-            return int(_load("lambda_loop").run(settings, os.environ))
+        machine.limit_threads(os.environ, settings.workers, machine.read())
         code: int = _load("server").serve(settings)
     except (ContractError, ModelError, SettingsError, FileError, ServerError) as error:
         if sys.stderr.isatty():

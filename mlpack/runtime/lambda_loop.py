@@ -25,7 +25,7 @@ from .app import App
 from .lambda_events import EventError, answer, scope
 from .model import Model
 from .problems import CONTENT_TYPE, ProblemError
-from .settings import Settings
+from .settings import from_environment
 
 VARIABLE = "AWS_LAMBDA_RUNTIME_API"
 """Tells that this process is a function, and where its runtime API is."""
@@ -204,25 +204,26 @@ def _problem(status: int, kind: str, detail: str, request_id: str) -> dict[str, 
     return answer(status, headers, problem.body(request_id))
 
 
-def run(settings: Settings, environ: MutableMapping[str, str], folder: Path | None = None) -> int:
+def run(environ: MutableMapping[str, str], folder: Path | None = None) -> int:
     """Load the model and answer events until told to stop; the process's exit code.
 
     Args:
-        settings: limits and keys; where to listen does not matter.
-        environ: tells the runtime API's address.
+        environ: the process's: tells the runtime API's address, limits and keys. Where to listen
+            does not matter.
         folder: the data folder of a bundle; the artifact's own by default.
 
     Raises:
         ContractError, ModelError: the model cannot be loaded. Lambda has been told.
         FileError: the file of samples cannot be written. Lambda has been told.
-        SettingsError: the file of API keys cannot be read. Lambda has been told.
+        SettingsError: a setting cannot be. Lambda has been told.
     """
     logs.configure()
     api = RuntimeApi(environ[VARIABLE])
     try:
-        if settings.sample_file is not None:
-            samples.check(settings.sample_file)
-        alone = msgspec.structs.replace(settings, workers=1)
+        given = from_environment(environ)
+        if given.sample_file is not None:
+            samples.check(given.sample_file)
+        alone = msgspec.structs.replace(given, workers=1)
         settings = operating.laid_out(alone, machine.read(), loaded=False)
         model = Model(folder)
         model.warm()

@@ -337,6 +337,7 @@ class LambdaTarget:
         return f"{seen.arn}:{ALIAS}" if seen.arn else self.function.name
 
 
+_STARTING = 60
 _ORDER = {"live": 0, "canary": 1, "kept": 2}
 
 
@@ -357,7 +358,8 @@ def assemble(
     """
     refuse_unknown(config, _KEYS, "aws-lambda")
     given, function = Reader(config), read(config)
-    service = there.service("lambda")
+    # A version's first answer takes its start, too.
+    service = there.service("lambda", function.seconds + _STARTING)
     patience = given.number("ready_seconds", 300, 1, 3600)
     return LambdaTarget(
         function=function,

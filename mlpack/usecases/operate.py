@@ -18,9 +18,6 @@ from mlpack.operating import (
 )
 from mlpack.ports import Built, Deployment, Reporter, Target
 
-_OPTIONS = {"plan", "apply", "policy", "render"}
-"""What `deploy` itself does."""
-
 
 def running(target: Target, verb: str) -> Running:
     """The target as one that knows `verb`.

@@ -132,6 +132,15 @@ def test_a_model_that_cannot_be_loaded_is_told_to_lambda(tmp_path):
     assert "Traceback" not in "".join(lines)
 
 
+def test_a_setting_that_cannot_be_is_told_to_lambda(root):
+    with RuntimeApi() as api, function(root, api, MLPACK_MAX_ROWS="many") as (process, lines):
+        path, kind, body = api.told()
+        assert (path, kind) == ("/init/error", "Runtime.SettingsError")
+        assert "MLPACK_MAX_ROWS" in body["errorMessage"]
+        assert process.wait(20) == 3
+    assert "Traceback" not in "".join(lines)
+
+
 def test_a_runtime_api_that_goes_away_ends_the_process(root):
     with RuntimeApi() as api, function(root, api) as (process, lines):
         assert api.ask(event("GET", "/livez"))["statusCode"] == 200

@@ -9,6 +9,7 @@ from mlpack.errors import InputError
 from mlpack.plugins import load
 from mlpack.usecases import operate
 
+ROLE = "arn:aws:iam::123456789012:role/churn"
 RENDERED = {"repository": "registry.example/team/churn", "service": "churn-test"}
 SETTINGS = {
     "azure-container-apps": {
@@ -23,8 +24,7 @@ SETTINGS = {
         "project": "a-project",
         "region": "europe-west1",
         **RENDERED,
-ROLE = "arn:aws:iam::123456789012:role/churn"
-SETTINGS = {
+    },
     "aws-ecs": {
         "target": "aws-ecs",
         "service": "churn-test",
