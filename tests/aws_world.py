@@ -19,8 +19,8 @@ from images import SLIM, image_of
 from moto.server import ThreadedMotoServer
 
 from mlpack.aws.calls import Service
-from mlpack.aws.waiting import Clock
 from mlpack.bundle import Artifact
+from mlpack.delivery.clock import Clock
 from mlpack.oci.archive import write_archive
 from mlpack.oci.values import Healthcheck, make_multi_image
 from mlpack.ports import Built

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import OutsideError
 from mlpack.files import write_tree
-from mlpack.rollout.steps import Clock
 from mlpack.rollout.values import Holder, Release, Replica, Service
 
 SERVICE = Service(

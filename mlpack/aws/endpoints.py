@@ -16,7 +16,8 @@ from mlpack.aws import journal, logs, releases
 from mlpack.aws.calls import Answer, RefusedError, Service
 from mlpack.aws.endpoint_settings import Endpoint
 from mlpack.aws.releases import Release
-from mlpack.aws.waiting import Clock, until
+from mlpack.aws.waiting import until
+from mlpack.delivery.clock import Clock
 from mlpack.errors import InputError, OutsideError
 
 VARIANT = "live"

@@ -18,7 +18,8 @@ from mlpack.aws.calls import Answer, RefusedError, Service
 from mlpack.aws.function_settings import Function
 from mlpack.aws.policies import Statement, passing, reading_logs
 from mlpack.aws.releases import Release
-from mlpack.aws.waiting import Clock, until
+from mlpack.aws.waiting import until
+from mlpack.delivery.clock import Clock
 from mlpack.errors import OutsideError
 
 ALIAS = "live"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlpack.aws.calls import RefusedError, Service
-from mlpack.aws.waiting import Clock
+from mlpack.delivery.clock import Clock
 from mlpack.errors import CheckFailedError
 
 _PREFIX = "mlpack/lock/"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mlpack.aws.calls import Service
-from mlpack.aws.waiting import Clock
+from mlpack.delivery.clock import Clock
 
 ABSENT = "ResourceNotFoundException"
 

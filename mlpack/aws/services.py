@@ -13,7 +13,8 @@ from mlpack.aws.calls import Answer, Service
 from mlpack.aws.parts import Part, Seen
 from mlpack.aws.releases import Release
 from mlpack.aws.tasks import CONTAINER, PORT, Task
-from mlpack.aws.waiting import Clock, until
+from mlpack.aws.waiting import until
+from mlpack.delivery.clock import Clock
 from mlpack.errors import InputError, OutsideError
 
 _NO_CLUSTER = "ClusterNotFoundException"

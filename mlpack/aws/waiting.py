@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from mlpack.delivery.clock import Clock
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Tells the time, in seconds since 1970, and lets it pass."""
-
-    now: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
 
 
 def until(

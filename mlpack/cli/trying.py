@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 from mlpack import config, records
 from mlpack.cli import comparing, wiring
 from mlpack.cli.console import Console
+from mlpack.delivery.clock import Clock
 from mlpack.files import scratch
 from mlpack.gate import limits as gate_limits
 from mlpack.gate.trial import Trial
 from mlpack.gate.values import Report
 from mlpack.project import Project
 from mlpack.usecases import compare as compare_use_case
-from mlpack.usecases.trial import Clock, Watch, shadowed
+from mlpack.usecases.trial import Watch, shadowed
 
 
 def canary(project: Project, console: Console, *, environment: str, minutes: float) -> Trial:
@@ -48,7 +48,7 @@ def _watch(project: Project, environment: str, folder: Path) -> Watch:
     return Watch(
         target=wiring.target(wiring.deploy_settings(project, environment)),
         limits=gate_limits.read(config.load(project.config_dir, environment)),
-        clock=Clock(now=time.monotonic, sleep=time.sleep),
+        clock=Clock(),
         environ=os.environ,
         scratch=folder,
         environments=comparing.environments(),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from mlpack.errors import OutsideError
@@ -30,19 +29,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
 
 class NotAllowedError(OutsideError):
     """The cluster's rules do not let this user do it."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time.
-
-    Attributes:
-        now: seconds since 1970.
-        sleep: wait so many seconds.
-    """
-
-    now: Callable[[], float]
-    sleep: Callable[[float], None]
 
 
 class Cluster(Protocol):

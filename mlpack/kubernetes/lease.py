@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import CheckFailedError, OutsideError
-from mlpack.kubernetes.cluster import Clock, Cluster
+from mlpack.kubernetes.cluster import Cluster
 from mlpack.kubernetes.values import INSTANCE, Service, record_name
 
 _SECONDS = 90

@@ -15,9 +15,10 @@ from functools import partial
 
 import msgspec
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import CheckFailedError, InputError, OutsideError
 from mlpack.kubernetes.book import Book
-from mlpack.kubernetes.cluster import Clock, Cluster
+from mlpack.kubernetes.cluster import Cluster
 from mlpack.kubernetes.values import (
     Event,
     Manifest,

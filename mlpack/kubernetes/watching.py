@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import OutsideError
-from mlpack.kubernetes.cluster import Clock, Cluster
+from mlpack.kubernetes.cluster import Cluster
 from mlpack.kubernetes.values import INSTANCE, RELEASE, Manifest, Service
 from mlpack.ports import Stage
 

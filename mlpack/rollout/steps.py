@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import CheckFailedError, InputError, MlpackError, OutsideError
 from mlpack.ports import Reporter
 from mlpack.rollout.host import Event, Host, Verb
@@ -22,19 +23,6 @@ from mlpack.rollout.values import Release, Service, Traffic
 TICK = 0.2
 REMEMBERED = 50
 """So many former releases the proxy's configuration names."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time.
-
-    Attributes:
-        now: seconds since 1970.
-        sleep: wait so many seconds.
-    """
-
-    now: Callable[[], float]
-    sleep: Callable[[float], None]
 
 
 @dataclass(frozen=True)

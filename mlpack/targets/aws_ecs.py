@@ -22,8 +22,8 @@ from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
 from mlpack.aws.services import Services
 from mlpack.aws.tasks import CONTAINER, Task
-from mlpack.aws.waiting import Clock
 from mlpack.config import refuse_unknown
+from mlpack.delivery.clock import Clock
 from mlpack.errors import OutsideError
 from mlpack.oci.cache import Cache, default_root
 from mlpack.operating import Fetched, Happened, Standing, Status

@@ -20,8 +20,8 @@ from mlpack.aws.images import Shelf
 from mlpack.aws.place import KEYS, Place, account_of, caller, place
 from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
-from mlpack.aws.waiting import Clock
 from mlpack.config import refuse_unknown
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.settings import Reader
 from mlpack.errors import InputError, MlpackError
 from mlpack.oci.cache import Cache, default_root

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import docker
 
 from mlpack.bundle import Artifact
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.counted import counted
 from mlpack.delivery.who import who
 from mlpack.engines.docker import DockerEngine, connect
@@ -30,7 +30,7 @@ from mlpack.rollout.docker import DockerHost
 from mlpack.rollout.host import Host
 from mlpack.rollout.settings import read
 from mlpack.rollout.standing import standings, state
-from mlpack.rollout.steps import Clock, Rollout
+from mlpack.rollout.steps import Rollout
 from mlpack.rollout.values import Release, Service, Traffic
 from mlpack.sizes import megabytes
 
@@ -357,6 +357,6 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> DockerTarget:
         reference=f"http://{named}:{service.port}",
         host=DockerHost(service, client),
         engine=DockerEngine(where),
-        clock=Clock(now=time.time, sleep=time.sleep),
+        clock=Clock(),
         who=who(),
     )

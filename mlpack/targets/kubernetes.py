@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.counted import counted
 from mlpack.delivery.pushing import Pusher, pusher
 from mlpack.delivery.unpacked import unpack_image
@@ -21,7 +22,7 @@ from mlpack.delivery.who import who
 from mlpack.errors import InputError
 from mlpack.kubernetes import manifests, planning, pods, policy, settings, written
 from mlpack.kubernetes.book import Book
-from mlpack.kubernetes.cluster import Clock, Cluster
+from mlpack.kubernetes.cluster import Cluster
 from mlpack.kubernetes.following import followed
 from mlpack.kubernetes.lease import Lock
 from mlpack.kubernetes.manifests import Objects

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.environment import Environments
 from mlpack.delivery.served import Served
 from mlpack.delivery.unpacked import Unpacked, found
@@ -28,14 +29,6 @@ TICK = 5.0
 """Seconds between two looks."""
 
 _SOON = 50
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time: `now` in seconds, and `sleep`."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], None]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from moto import mock_aws
 
 from mlpack.bundle import Artifact
 from mlpack.delivery.pushing import Pusher
-from mlpack.kubernetes.cluster import Clock as ClusterClock
 from mlpack.oci.archive import write_archive
 from mlpack.oci.cache import Cache
 from mlpack.oci.credentials import Credential
@@ -303,7 +302,7 @@ class ClusterWorld(World):
         return copy.deepcopy(self.api.objects)
 
 
-class Time(ClusterClock):
+class Time(Clock):
     """A clock that only moves when it is asked to sleep."""
 
     def __init__(self) -> None:

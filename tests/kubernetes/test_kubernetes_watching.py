@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from bundling import Remembering
 
+from mlpack.delivery.clock import Clock
 from mlpack.errors import OutsideError
-from mlpack.kubernetes.cluster import Clock
 from mlpack.kubernetes.values import Service
 from mlpack.kubernetes.watching import Watcher, finished
 

@@ -15,9 +15,9 @@ from images import SLIM, image_of
 from scripted_cluster import Failure, kubeconfig
 
 from mlpack.bundle import Artifact
+from mlpack.delivery.clock import Clock
 from mlpack.errors import CheckFailedError, InputError, OutsideError
 from mlpack.kubernetes.book import Book
-from mlpack.kubernetes.cluster import Clock
 from mlpack.kubernetes.lease import Lock
 from mlpack.oci.archive import write_archive
 from mlpack.ports import Built

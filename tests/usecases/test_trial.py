@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from bundling import Remembering, make_project, onnx_bundle
 
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.unpacked import found
 from mlpack.errors import InputError
 from mlpack.files import write_tree
 from mlpack.gate.limits import Limits
 from mlpack.operating import Counted, Fetched, Standing, Status
 from mlpack.usecases.compare import version
-from mlpack.usecases.trial import Clock, Watch, shadowed
+from mlpack.usecases.trial import Watch, shadowed
 from mlpack.wheelfile import installed
 
 
