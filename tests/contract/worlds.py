@@ -21,6 +21,7 @@ from images import SLIM, image_of
 from moto import mock_aws
 
 from mlpack.bundle import Artifact
+from mlpack.delivery.clock import Clock
 from mlpack.delivery.pushing import Pusher
 from mlpack.oci.archive import write_archive
 from mlpack.oci.cache import Cache
