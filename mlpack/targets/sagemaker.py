@@ -147,7 +147,10 @@ class SageMakerTarget:
             raise releases.nothing()
         if seen.works:
             raise releases.lost()
+        last = _answered(seen)
         seen = self._settled(seen, reporter)
+        if to is None and seen.live < last:
+            return self.status()  # a way back that was broken off has arrived
         number = to or journal.before(journal.read(seen.tags), seen.live) or 0
         if not number:
             raise releases.nowhere(seen.live)
@@ -276,18 +279,24 @@ class SageMakerTarget:
 
     def _settled(self, seen: Seen, reporter: Reporter) -> Seen:
         """Write down what a run that was broken off did and did not write down."""
-        events = journal.read(seen.tags)
-        answered = [event.release for event in events if event.verb in ("deploy", "rollback")]
-        if not seen.live or answered[-1:] == [seen.live]:
+        last = _answered(seen)
+        if seen.live in (0, last):
             return seen
         reporter.note(f"release {seen.live} answers, and nobody wrote it down")
-        self._record("deploy", self._release(seen.live), place.caller(self.sts), "found")
+        verb = "rollback" if seen.live < last else "deploy"
+        self._record(verb, self._release(seen.live), place.caller(self.sts), "found")
         return self.endpoints.look()
 
     def _record(self, verb: str, release: Release, who: str, why: str) -> None:
         seen = self.endpoints.look()
         event = journal.event(verb, release, self.clock.now(), who, why)
         self.endpoints.tag(seen.arn, *journal.added(seen.tags, event))
+
+
+def _answered(seen: Seen) -> int:
+    """The release that is written down as the last one to answer; 0 for none."""
+    events = [each for each in journal.read(seen.tags) if each.verb in ("deploy", "rollback")]
+    return events[-1].release if events else 0
 
 
 def assemble(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import aws_worlds
 import pytest
+import worlds
 from bundling import Remembering
 from hosts import BrokenError
-from worlds import WORLDS, EndedError
+from worlds import EndedError
 
 from mlpack.errors import InputError, OutsideError
 
 OLD, NEW = "1.0.0", "1.1.0"
+WORLDS = {**worlds.WORLDS, **aws_worlds.WORLDS}
 ENDS = (BrokenError, EndedError, OutsideError)
 
 

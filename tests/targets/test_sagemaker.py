@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
+from aws_services import Fleets
 from aws_world import (
     ACCOUNT,
     REGION,
@@ -18,7 +18,6 @@ from aws_world import (
     build,
     moto,
     needed,
-    refused,
 )
 from botocore.validate import ParamValidator
 from bundling import Remembering
@@ -28,72 +27,6 @@ from mlpack.errors import CheckFailedError, InputError, OutsideError
 from mlpack.targets.sagemaker import assemble, make
 
 NUMBERS = count(1)
-REASON = "The primary container did not pass the ping health check."
-
-
-@dataclass
-class Fleets:
-    """Rolls endpoints out as SageMaker does, as far as the answers show it.
-
-    Attributes:
-        bad: the configurations that never become well.
-        slow: after how many looks something comes of an update.
-        pending: by endpoint, what it was told to be, and how often it was looked at since.
-        live: by endpoint, the configuration that answers.
-        updates: what was asked for.
-    """
-
-    world: World
-    bad: set[int] = field(default_factory=set)
-    slow: int = 2
-    pending: dict[str, tuple[str, int]] = field(default_factory=dict)
-    live: dict[str, str] = field(default_factory=dict)
-    updates: list[dict] = field(default_factory=list)
-
-    def install(self) -> None:
-        for operation in ("create_endpoint", "update_endpoint", "describe_endpoint"):
-            self.world.scripts["sagemaker", operation] = getattr(self, operation)
-        self.world.scripts["sagemaker", "delete_endpoint"] = self.delete_endpoint
-
-    def create_endpoint(self, request, real):
-        answer = real(**request)
-        self.live.pop(request["EndpointName"], None)
-        self.pending[request["EndpointName"]] = (request["EndpointConfigName"], 0)
-        return answer
-
-    def update_endpoint(self, request, real):
-        name = request["EndpointName"]
-        if name in self.pending:
-            raise refused("ValidationException", f"Cannot update in-progress endpoint {name}.")
-        self.updates.append(request)
-        self.pending[name] = (request["EndpointConfigName"], 0)
-        return {"EndpointArn": "arn"}
-
-    def delete_endpoint(self, request, real):
-        for known in (self.pending, self.live):
-            known.pop(request["EndpointName"], None)
-        return real(**request)
-
-    def describe_endpoint(self, request, real):
-        answer, name = real(**request), request["EndpointName"]
-        if name in self.pending:
-            wanted, looks = self.pending[name]
-            if looks < self.slow:
-                self.pending[name] = (wanted, looks + 1)
-                first = name not in self.live
-                answer["EndpointStatus"] = "Creating" if first else "Updating"
-                answer["EndpointConfigName"] = wanted if first else self.live[name]
-                if not first:
-                    answer["PendingDeploymentSummary"] = {"EndpointConfigName": wanted}
-                return answer
-            del self.pending[name]
-            if int(wanted.rpartition("-")[2]) not in self.bad:
-                self.live[name] = wanted
-            elif name not in self.live:
-                return {**answer, "EndpointStatus": "Failed", "FailureReason": REASON}
-        if name not in self.live:
-            return {**answer, "EndpointStatus": "Failed", "FailureReason": REASON}
-        return {**answer, "EndpointStatus": "InService", "EndpointConfigName": self.live[name]}
 
 
 @pytest.fixture(scope="module")
