@@ -31,3 +31,34 @@ def test_what_is_shown_is_taken(shown, tmp_path):
     if shown["target"] in SERVICES:
         settings["service"] = "churn-production"  # as the command line does
     assert load(TARGETS[shown["target"]])(settings, env).kind == shown["target"]
+
+
+def table() -> dict[str, list[str]]:
+    """What the page says of each target: all of a service's verbs, canary, fetch, render, policy."""
+    rows = [
+        line for line in (DOCS / "deploy.md").read_text().splitlines() if line.startswith("| [")
+    ]
+    found = {}
+    for row in rows:
+        name, _, *cells = [cell.strip() for cell in row.strip("|").split("|")]
+        found[re.search(r"`(.+)`", name)[1]] = cells
+    return found
+
+
+def test_the_table_of_targets_names_all_of_them():
+    assert sorted(table()) == sorted(TARGETS)
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda each: each["target"])
+def test_the_table_says_what_they_can(shown, tmp_path):
+    env = {"INDEX_USERNAME": "alice", "INDEX_PASSWORD": "secret", "AWS_REGION": "eu-central-1"}
+    settings = {**resolve(shown, env, tmp_path)}
+    if shown["target"] in SERVICES:
+        settings["service"] = "churn-production"
+    verbs = load(TARGETS[shown["target"]])(settings, env).verbs
+    operated = {"status", "history", "logs", "rollback", "remove"}
+    wanted = [
+        "yes" if operated <= verbs else ", ".join(sorted(operated & verbs)),
+        *("yes" if verb in verbs else "" for verb in ("canary", "fetch", "render", "policy")),
+    ]
+    assert table()[shown["target"]] == wanted
