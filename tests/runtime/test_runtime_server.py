@@ -240,7 +240,10 @@ def test_what_images_have_no_bytecode_of_is_imported_by_no_server(root):
     rows = [line.rpartition("|")[2].strip() for line in server.lines if "import time:" in line]
     imported = {row.partition(".")[0] for row in rows}
     assert {"uvicorn", "fastapi", "onnxruntime"} <= imported
-    assert not imported & set(PRUNED.unused)
+    # Where email_validator is installed, as here and not in production, FastAPI imports it, and it
+    # imports idna.
+    unused = set(PRUNED.unused) - ({"idna"} if "email_validator" in imported else set())
+    assert not imported & unused
 
 
 def test_two_models_in_one_process_and_nothing_of_the_builder(tmp_path):

@@ -34,7 +34,7 @@ def test_what_is_shown_is_taken(shown, tmp_path):
 
 
 def table() -> dict[str, list[str]]:
-    """What the page says of each target: all of a service's verbs, canary, fetch, render, policy."""
+    """What the page says of each target: a service's verbs, canary, fetch, render, policy."""
     rows = [
         line for line in (DOCS / "deploy.md").read_text().splitlines() if line.startswith("| [")
     ]
