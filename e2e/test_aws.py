@@ -32,7 +32,7 @@ class Project:
             "target": "aws-lambda",
             "endpoint": cloud.url,
             "region": REGION,
-            "repository": "team/penguins",
+            "repository": "functions/penguins",
             "create_repository": True,
             "role": ROLE,
             "url": "public",
