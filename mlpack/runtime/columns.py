@@ -110,8 +110,9 @@ class Figured:
         for place in there:
             if not doubtful[place]:
                 each = self._ranges[place]
-                values = columns[each.place]
-                found[each.place] = values.astype(np.int64, copy=False) if each.whole else table[place]
+                found[each.place] = (
+                    columns[each.place].astype(np.int64, copy=False) if each.whole else table[place]
+                )
         return Table(known, found, [each.place for each in self._ranges])
 
 

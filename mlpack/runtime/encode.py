@@ -73,7 +73,11 @@ class _Coded:
 
 
 class Encoder:
-    """An Encoding compiled for one signature. Has no state: safe to use from several threads."""
+    """An Encoding compiled for one signature. Safe to use from several threads.
+
+    Attributes:
+        by_row: each input has a row for each row, so that a part of it is the input for some.
+    """
 
     def __init__(self, signature: Signature, encoding: Encoding) -> None:
         place = {column.name: index for index, column in enumerate(signature.columns)}
@@ -97,6 +101,7 @@ class Encoder:
         self._texts = tuple((text.name, place[text.column], Terms(text)) for text in encoding.texts)
         self._rows = encoding.rows
         self._moments = Moments(signature, encoding) if encoding.moments else None
+        self.by_row = not (encoding.texts or encoding.rows or encoding.moments or encoding.parts)
 
     def one(self, values: Sequence[Any]) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for one row of clean values, in the signature's order."""

@@ -321,6 +321,8 @@ def _texts(cells: list[Any]) -> bool:
 
 def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any library's column
     """A column of any library as an array or a list."""
+    if isinstance(data, Words):
+        return data
     if isinstance(data, np.ndarray):
         if data.ndim == 1:
             return data

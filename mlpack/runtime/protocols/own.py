@@ -148,7 +148,7 @@ class Formats:
                     or [Refusal(0, None, "a column of the model", "none")]
                 )
 
-        columns = arrow.read(body, self._max_rows, check)
+        columns = arrow.read(body, self._max_rows, check, self._model.vocabulary)
         if not any(map(len, columns.values())):
             return Clean([], 0, (Refusal(0, None, "at least one row", "none"),))
         return self._model.validator.columns(columns)
