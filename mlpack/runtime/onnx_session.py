@@ -37,7 +37,7 @@ ONNX Runtime keeps no more memory than they need."""
 
 
 _ENCODED = 4096
-"""So many rows are encoded at once: the more, the less each costs, and the more memory they take."""
+"""So many rows are encoded at once: the more, the less each costs, and the more memory is taken."""
 
 
 class OnnxEngine:

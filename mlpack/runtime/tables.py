@@ -100,7 +100,7 @@ class CsvReader:
 
     def _batch(self, start: int, cells: list[list[str]]) -> Batch:
         columns = {
-            name: _column(values, self._types.get(name, "string"))
+            name: typed(values, self._types.get(name, "string"))
             for name, values in zip(self.header, zip(*cells, strict=True), strict=True)
         }
         return Batch(start, cells, columns)
@@ -112,7 +112,8 @@ class CsvReader:
             raise MalformedError(f"line {self._rows.line_num} is not CSV: {error}") from error
 
 
-def _column(values: Sequence[str], kind: str) -> list[Any] | np.ndarray:
+def typed(values: Sequence[str], kind: str) -> list[Any] | np.ndarray:
+    """The cells of a column as values of its type, as far as they are; None for an empty one."""
     if kind in ("string", "date", "datetime"):
         return Texts([value or None for value in values])
     if kind == "boolean":
