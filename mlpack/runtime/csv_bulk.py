@@ -7,7 +7,6 @@ has doubts (quotes, other line ends, rows of other lengths) it reads nothing, an
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -128,27 +127,28 @@ class _Cells:
             for name, values in found.items()
         }
 
-    def _numbers(self, places: Sequence[int], whole: Sequence[bool]) -> list[np.ndarray | None]:
+    def _numbers(self, places: list[int], whole: list[bool]) -> list[np.ndarray | None]:
         """Columns of numbers; None for one that holds something else."""
         lengths = self.lengths[places]
         flat, known = decimals.parsed(self.body, self.starts[places].ravel(), lengths.ravel())
         table, fine = flat.reshape(lengths.shape), known.reshape(lengths.shape)
-        empty = lengths == 0
-        table[empty] = np.nan
-        lost = ~(fine | empty)
-        doubtful = lost.any(axis=1).tolist()
-        # A whole number is never missing here: who misses one has a list of them.
-        even = (table == np.trunc(table)).all(axis=1).tolist()
+        doubtful: list[bool] = (~fine.all(axis=1)).tolist()
         found: list[np.ndarray | None] = []
-        for place, values, integer, bad, is_whole, rows in zip(
-            places, table, whole, doubtful, even, lost, strict=True
-        ):
+        for row, (place, integer, doubt) in enumerate(zip(places, whole, doubtful, strict=True)):
+            values = table[row]
             if integer:
-                found.append(None if bad or not is_whole else values.astype(np.int64))
-            elif bad and not self._fill(place, values, np.flatnonzero(rows)):
-                found.append(None)
-            else:
-                found.append(values)
+                # One that is missing makes a list of the others.
+                even = not doubt and bool((values == np.trunc(values)).all())
+                found.append(values.astype(np.int64) if even else None)
+                continue
+            if doubt:
+                empty = lengths[row] == 0
+                values[empty] = np.nan
+                lost = np.flatnonzero(~(fine[row] | empty))
+                if len(lost) and not self._fill(place, values, lost):
+                    found.append(None)
+                    continue
+            found.append(values)
         return found
 
     def _fill(self, place: int, values: np.ndarray, rows: np.ndarray) -> bool:

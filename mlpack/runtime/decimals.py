@@ -13,7 +13,7 @@ LONGEST = 16
 """Characters, a sign and a point among them."""
 
 _EXACT = 2**53
-_BLOCK = 8192
+_BLOCK = 16_384
 
 
 def _word(byte: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from . import memory
 from .contract import (
     MANIFEST_FILE,
     OPENAPI_FILE,
@@ -180,6 +181,7 @@ class Model:
 
     def warm(self) -> None:
         """Make the first prediction as fast as the next ones."""
+        memory.keep()
         self.session.warm()
 
     def _accepted(self, data: Any) -> Predictions:  # noqa: ANN401

@@ -80,3 +80,29 @@ class Said:
 
     def _of(self, words: Sequence[str | None]) -> np.ndarray:
         return np.fromiter(map(self._say, words), np.int64, len(words))
+
+
+class Places(dict[Any, int]):
+    """From a word to its place; one that is new gets the next.
+
+    Args:
+        known: words that come with every request, the last of them None.
+
+    Attributes:
+        known: the same.
+    """
+
+    __slots__ = ("known",)
+
+    def __init__(self, known: tuple[str | None, ...], places: dict[str | None, int]) -> None:
+        super().__init__(places)
+        self.known = known
+
+    def __missing__(self, word: str) -> int:
+        place = self[word] = len(self)
+        return place
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """Those that were new."""
+        return tuple(list(self)[len(self.known) :])
