@@ -130,18 +130,18 @@ class _Cells:
     def _numbers(self, places: list[int], whole: list[bool]) -> list[np.ndarray | None]:
         """Columns of numbers; None for one that holds something else."""
         lengths = self.lengths[places]
-        flat, known = decimals.parsed(self.body, self.starts[places].ravel(), lengths.ravel())
-        table, fine = flat.reshape(lengths.shape), known.reshape(lengths.shape)
-        doubtful: list[bool] = (~fine.all(axis=1)).tolist()
+        flat, parsed = decimals.parsed(self.body, self.starts[places].ravel(), lengths.ravel())
+        table, fine = flat.reshape(lengths.shape), parsed.reshape(lengths.shape)
+        sure: list[bool] = np.logical_and.reduce(fine, axis=1).tolist()
         found: list[np.ndarray | None] = []
-        for row, (place, integer, doubt) in enumerate(zip(places, whole, doubtful, strict=True)):
+        for row, (place, integer, known) in enumerate(zip(places, whole, sure, strict=True)):
             values = table[row]
             if integer:
                 # One that is missing makes a list of the others.
-                even = not doubt and bool((values == np.trunc(values)).all())
+                even = known and bool((values == np.trunc(values)).all())
                 found.append(values.astype(np.int64) if even else None)
                 continue
-            if doubt:
+            if not known:
                 empty = lengths[row] == 0
                 values[empty] = np.nan
                 lost = np.flatnonzero(~(fine[row] | empty))

@@ -116,9 +116,10 @@ class OnnxEngine:
         if rows <= step:
             inputs, refusals = self.encoder.many(columns, rows)
             return self._run(inputs, rows, refusals)
-        if rows <= max(step, _ENCODED) and self.encoder.by_row:
-            return self._parts(*self.encoder.many(columns, rows), rows)
-        step = max(step, _ENCODED // step * step)
+        if self.encoder.by_row:
+            if rows <= _ENCODED:
+                return self._parts(*self.encoder.many(columns, rows), rows)
+            step = max(step, _ENCODED)
         starts = range(0, rows, step)
         return joined(
             [

@@ -212,8 +212,7 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
         columns[place][row] = msgspec.Raw(repr(columns[place][row]).encode())
     raw = [msgspec.Raw(word) for word in words]
     rows = zip(map(raw.__getitem__, labels.tolist()), *columns, strict=True)
-    lines = _lines(rows)[1:-2].replace(b"]\n[", b"\n")
-    return stream.getvalue().encode() + lines + b"\n"
+    return stream.getvalue().encode() + _lines(rows).translate(None, b"[]")
 
 
 def _unlike(numbers: np.ndarray) -> list[list[int]]:
