@@ -30,6 +30,7 @@ from .page_paths import PAGES, label
 from .predicting import Answer, Predictor
 from .problems import CLOSE, ProblemError, busy
 from .protocols import spoken
+from .protocols.own import ARROW, CSV
 from .routes import Exchange, Headers, Reply, Route, refusal
 from .settings import Settings
 from .snapshot import Snapshot
@@ -42,6 +43,8 @@ Scope = dict[str, Any]
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 _INLINE = 65_536
 """Bodies up to so many bytes are answered on the event loop; a thread would cost more."""
+_INLINE_OF = {CSV: 3 * _INLINE, ARROW: 10 * _INLINE}
+"""And of what is read so many times as fast as JSON."""
 
 _GONE = 499
 """The code that nginx made customary; nobody is there to read it."""
@@ -310,10 +313,12 @@ class App:
         if self.metrics.active > self._settings.max_concurrency:
             raise busy("too many requests at once")
         body = await self._body(headers, receive)
-        if self._blocking or len(body) > _INLINE:
+        most = _INLINE_OF.get(headers.get(b"content-type", b""), _INLINE)
+        if self._blocking or len(body) > most:
             answer = await self._in_line(exchange, body, receive)
         else:
-            answer = self._predictor.answer(exchange, body)
+            answers = self._predictor.large if len(body) > _INLINE else self._predictor.answer
+            answer = answers(exchange, body)
         return self._counted(answer)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from .columns import figures_of
 from .contract import Category, Codes, Column, ColumnType, ContractError, Encoding, Signature
 from .dateparts import Moments
 from .predictions import Refusal, shown
 from .program import Program, ProgramError, Row, compiled
 from .text import Terms
-from .values import Values, cells, fits, single
+from .values import Values, cells, fits, is_number, single
+from .words import Said, Words
 
 Inputs = dict[str, np.ndarray]
 
@@ -57,20 +59,25 @@ class SingleLookup(Lookup):
 class _Coded:
     """One column of codes: where its value stands and what it becomes."""
 
-    __slots__ = ("expected", "index", "lookup", "name", "refuse")
+    __slots__ = ("expected", "index", "lookup", "name", "refuse", "said")
 
     def __init__(self, codes: Codes, index: int, column: Column) -> None:
         self.name = codes.column
         self.index = index
         kind = SingleLookup if single(column) else Lookup
         self.lookup = kind(codes.categories, column.type)
+        self.said = Said(self.lookup.__getitem__)
         self.refuse = codes.refuse_unknown
         some = ", ".join(shown(category) for category in codes.categories[:10])
         self.expected = f"one of {some}" + (" ..." if len(codes.categories) > 10 else "")
 
 
 class Encoder:
-    """An Encoding compiled for one signature. Has no state: safe to use from several threads."""
+    """An Encoding compiled for one signature. Safe to use from several threads.
+
+    Attributes:
+        by_row: each input has a row for each row, so that a part of it is the input for some.
+    """
 
     def __init__(self, signature: Signature, encoding: Encoding) -> None:
         place = {column.name: index for index, column in enumerate(signature.columns)}
@@ -78,6 +85,13 @@ class Encoder:
         self._codes = tuple(
             _Coded(codes, place[codes.column], signature.columns[place[codes.column]])
             for codes in encoding.codes
+        )
+        figures = {name: row for row, name in enumerate(_numeric(signature))}
+        # Where the numbers stand among those that are one array already, if all of them do.
+        self._figures = (
+            np.array([figures[name] for name in encoding.numbers], dtype=np.int64)
+            if figures.keys() >= set(encoding.numbers)
+            else None
         )
         self._ready = tuple(signature.columns[i].type == "number" for i in self._numbers)
         self._plan = tuple((coded.index, coded.lookup) for coded in self._codes)
@@ -87,6 +101,7 @@ class Encoder:
         self._texts = tuple((text.name, place[text.column], Terms(text)) for text in encoding.texts)
         self._rows = encoding.rows
         self._moments = Moments(signature, encoding) if encoding.moments else None
+        self.by_row = not (encoding.texts or encoding.rows or encoding.moments or encoding.parts)
 
     def one(self, values: Sequence[Any]) -> tuple[Inputs, tuple[Refusal, ...]]:
         """The inputs for one row of clean values, in the signature's order."""
@@ -158,14 +173,23 @@ class Encoder:
         inputs: Inputs = {}
         refusals: list[Refusal] = []
         if self._numbers:
-            inputs["numbers"] = _beside([_floats(columns[index]) for index in self._numbers], rows)
+            known = figures_of(columns)
+            if known is not None and self._figures is not None:
+                inputs["numbers"] = np.ascontiguousarray(known.table[self._figures].T)
+            else:
+                found = [_floats(columns[index]) for index in self._numbers]
+                inputs["numbers"] = _beside(found, rows)
         if self._codes:
             codes = np.empty((rows, len(self._codes)), dtype=np.int64)
             for place, coded in enumerate(self._codes):
-                values = cells(columns[coded.index])
-                codes[:, place] = np.fromiter(
-                    map(coded.lookup.__getitem__, values), dtype=np.int64, count=rows
-                )
+                values = columns[coded.index]
+                if isinstance(values, Words):
+                    codes[:, place] = coded.said(values)[values.places]
+                else:
+                    values = cells(values)
+                    codes[:, place] = np.fromiter(
+                        map(coded.lookup.__getitem__, values), dtype=np.int64, count=rows
+                    )
                 if coded.refuse:
                     refusals += [
                         Refusal(row, coded.name, coded.expected, shown(values[row]))
@@ -179,6 +203,10 @@ class Encoder:
         if self._rows:
             inputs["rows"] = np.array([rows], dtype=np.int64)
         return inputs, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+
+def _numeric(signature: Signature) -> list[str]:
+    return [column.name for column in signature.columns if is_number(column)]
 
 
 def _entries(found: Sequence[dict[int, int]]) -> np.ndarray:

@@ -18,7 +18,7 @@ from .contract import Manifest, Signature
 from .metrics import BATCHES, BUCKETS
 from .predictions import label_names
 from .snapshot import Snapshot, quantiles, stability
-from .watch import is_number
+from .values import is_number
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 QUANTILES = (0.05, 0.5, 0.95)

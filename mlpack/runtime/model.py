@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from . import memory
 from .contract import (
     MANIFEST_FILE,
     OPENAPI_FILE,
@@ -24,10 +26,11 @@ from .contract import (
 )
 from .faults import InvalidInputError, ModelError
 from .predictions import Answers, Predictions
-from .schema import Schema
+from .schema import Constraint, Schema
 from .session import Session
 from .validate import Validator
 from .values import Clean, plain
+from .vocabulary import Vocabulary
 
 __all__ = ["InvalidInputError", "Model", "ModelError"]
 
@@ -89,6 +92,19 @@ class Model:
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document made at build time; empty if the bundle holds none."""
         return _json(self.folder / OPENAPI_FILE)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The texts that columns are known to hold; made when many rows come for the first time."""
+        found: dict[str, dict[str, None]] = {}
+        for column in self.signature.columns:
+            if column.type == "string":
+                demanded = self.schema.columns.get(column.name, Constraint()).categories
+                told = (self.session.engine.words.get(column.name), column.categories, demanded)
+                words = [each for some in told for each in some or () if isinstance(each, str)]
+                if words:
+                    found[column.name] = dict.fromkeys(words)
+        return Vocabulary({name: tuple(words) for name, words in found.items()})
 
     def predict(self, data: Any) -> Any:  # noqa: ANN401 - rows or columns of any library
         """Predict one row (a dict), a list of dicts, a dict of arrays, a data frame or a table.
@@ -165,6 +181,7 @@ class Model:
 
     def warm(self) -> None:
         """Make the first prediction as fast as the next ones."""
+        memory.keep()
         self.session.warm()
 
     def _accepted(self, data: Any) -> Predictions:  # noqa: ANN401

@@ -36,6 +36,10 @@ _CELLS, _LEAST = 2**18, 256
 ONNX Runtime keeps no more memory than they need."""
 
 
+_ENCODED = 4096
+"""So many rows are encoded at once: the more, the less each costs, and the more memory is taken."""
+
+
 class OnnxEngine:
     """The core graph and its encoding. ONNX Runtime sessions are safe across threads.
 
@@ -47,6 +51,7 @@ class OnnxEngine:
     Attributes:
         encoder: makes the graph's inputs.
         graph: the session; asked for its outputs by `names`.
+        words: the texts that it has codes for, by column.
         at_once: how many rows it is given at once.
     """
 
@@ -66,6 +71,10 @@ class OnnxEngine:
         self.together = _together(encoding.program)
         width = len(encoding.numbers) + sum(len(codes.categories) for codes in encoding.codes)
         self.at_once = encoding.at_once or max(_LEAST, _CELLS // (width or 1))
+        self.words = {
+            codes.column: [each for each in codes.categories if isinstance(each, str)]
+            for codes in encoding.codes
+        }
         self.names = [output.name for output in self.graph.get_outputs()]
         place = {name: index for index, name in enumerate(self.names)}
         self._refused = place.get("refused")
@@ -107,6 +116,10 @@ class OnnxEngine:
         if rows <= step:
             inputs, refusals = self.encoder.many(columns, rows)
             return self._run(inputs, rows, refusals)
+        if self.encoder.by_row:
+            if rows <= _ENCODED:
+                return self._parts(*self.encoder.many(columns, rows), rows)
+            step = max(step, _ENCODED)
         starts = range(0, rows, step)
         return joined(
             [
@@ -117,6 +130,21 @@ class OnnxEngine:
             ],
             starts,
         )
+
+    def _parts(self, inputs: Inputs, refusals: tuple[Refusal, ...], rows: int) -> Predictions:
+        """Run the graph on some rows at a time of what is encoded already."""
+        starts = range(0, rows, self.at_once)
+        parts = []
+        for start in starts:
+            stop = min(start + self.at_once, rows)
+            own = tuple(
+                msgspec.structs.replace(refusal, row=refusal.row - start)
+                for refusal in refusals
+                if start <= refusal.row < stop
+            )
+            some = {name: array[start:stop] for name, array in inputs.items()}
+            parts.append(self._run(some, stop - start, own))
+        return joined(parts, starts)
 
     def _run(self, inputs: Inputs, rows: int, refusals: tuple[Refusal, ...]) -> Predictions:
         outputs = self.graph.run(self.names, inputs)

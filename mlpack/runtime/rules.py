@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .columns import Figures, figures_of
 from .contract import Column, Signature
 from .predictions import Refusal, shown
 from .schema import Constraint, Schema
-from .values import PRESENT, Values, cells, fits
+from .values import PRESENT, Values, cells, fits, is_number
+from .words import Said, Words
 
 _EXACT = 2**53
 """Bounds below it: numpy, which turns whole numbers to floats, compares as Python does."""
@@ -20,7 +23,7 @@ _EXACT = 2**53
 class _Rule:
     """One column's constraint, compiled."""
 
-    __slots__ = ("allowed", "column", "constraint", "index", "pattern")
+    __slots__ = ("_refused", "allowed", "column", "constraint", "index", "pattern")
 
     def __init__(self, index: int, column: Column, constraint: Constraint) -> None:
         self.index = index
@@ -32,6 +35,21 @@ class _Rule:
             if constraint.categories is None
             else frozenset(c for c in constraint.categories if fits(c, column.type))
         )
+        self._refused = Said(lambda word: self.problem(word) is not None)
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Where it demands no more of numbers than to lie between two, these; else None."""
+        if not is_number(self.column) or self.allowed is not None:
+            return None
+        low, high = self.constraint.minimum, self.constraint.maximum
+        exact = self.column.type == "integer"
+        if any(
+            abs(bound) >= _EXACT
+            for bound in (low, high)
+            if bound is not None and (exact or isinstance(bound, int))
+        ):
+            return None
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     def problem(self, value: Any) -> str | None:  # noqa: ANN401 - a clean value
         """What was expected instead of `value`; None if it is allowed."""
@@ -53,6 +71,8 @@ class _Rule:
     def fine(self, values: Values) -> bool:
         """Whether a look at all values together finds no problem: False says nothing."""
         constraint = self.constraint
+        if isinstance(values, Words):
+            return not np.dot(self._refused(values), values.counts())
         if self.pattern is not None:
             return False
         if isinstance(values, np.ndarray):
@@ -101,6 +121,13 @@ class Rules:
             )
         except re.error as error:
             raise ValueError(f"the schema has a bad pattern: {error}") from error
+        numbers = [i for i, column in enumerate(signature.columns) if is_number(column)]
+        bounded = [
+            (place, numbers.index(rule.index), *bounds, rule.constraint.required)
+            for place, rule in enumerate(self._rules)
+            if (bounds := rule.bounds()) is not None
+        ]
+        self._bounded = [np.array(part) for part in zip(*bounded, strict=True)]
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -119,7 +146,12 @@ class Rules:
         """The problems of clean columns, but for the cells that were refused before."""
         known = {(refusal.row, refusal.column) for refusal in told}
         found: list[Refusal] = []
-        for rule in self._rules:
+        rules: Sequence[_Rule] = self._rules
+        numbers = figures_of(columns)
+        if numbers is not None and self._bounded:
+            kept = self._beyond(numbers)
+            rules = [rule for rule, keep in zip(rules, kept.tolist(), strict=True) if keep]
+        for rule in rules:
             name = rule.column.name
             if rule.fine(columns[rule.index]):
                 continue
@@ -128,3 +160,15 @@ class Rules:
                 if expected is not None and (row, name) not in known:
                     found.append(Refusal(row, name, expected, shown(value)))
         return found
+
+    def _beyond(self, numbers: Figures) -> np.ndarray:
+        """For each rule false where the bounds of its column say that all is well."""
+        places, rows, low, high, required = self._bounded
+        kept = np.ones(len(self._rules), dtype=np.bool_)
+        # What is missing is neither below nor above.
+        kept[places] = (
+            (numbers.low[rows] < low)
+            | (numbers.high[rows] > high)
+            | (required & (numbers.missing[rows] > 0))
+        )
+        return kept

@@ -20,7 +20,7 @@ from .malformed import MalformedError
 from .predictions import Answers, Predictions, label_key
 from .values import Texts
 
-_encode = msgspec.json.Encoder().encode
+_lines = msgspec.json.Encoder().encode_lines
 _EXACT = (((bool,), np.bool_), ((int,), np.int64), ((int, float), np.float64))
 _SMALL, _LARGE = 1e-4, 1e16
 """Below and from there on Python writes an exponent; in between everybody writes the same."""
@@ -100,7 +100,7 @@ class CsvReader:
 
     def _batch(self, start: int, cells: list[list[str]]) -> Batch:
         columns = {
-            name: _column(values, self._types.get(name, "string"))
+            name: typed(values, self._types.get(name, "string"))
             for name, values in zip(self.header, zip(*cells, strict=True), strict=True)
         }
         return Batch(start, cells, columns)
@@ -112,7 +112,8 @@ class CsvReader:
             raise MalformedError(f"line {self._rows.line_num} is not CSV: {error}") from error
 
 
-def _column(values: Sequence[str], kind: str) -> list[Any] | np.ndarray:
+def typed(values: Sequence[str], kind: str) -> list[Any] | np.ndarray:
+    """The cells of a column as values of its type, as far as they are; None for an empty one."""
     if kind in ("string", "date", "datetime"):
         return Texts([value or None for value in values])
     if kind == "boolean":
@@ -194,39 +195,43 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(answers, predictions))
     labels, probabilities = predictions.labels, predictions.probabilities
-    if labels is None or probabilities is None or labels.ndim > 1 or not _finite(probabilities):
+    words = [_cell(label) for label in answers.labels]
+    if (
+        labels is None
+        or probabilities is None
+        or labels.ndim > 1
+        or not predictions.rows
+        or not np.isfinite(probabilities).all()
+        or any(b"[" in word or b"]" in word for word in words)
+    ):
         writer.writerows(cells(answers, predictions))
         return stream.getvalue().encode()
-    # All numbers at once; what stands between them is the same in all rows of a label.
-    places = labels.tolist()
-    open_ones = b",%b" * len(answers.keys) + b"\n"
-    forms = {place: _cell(answers.labels[place]) + open_ones for place in set(places)}
-    numbers = _texts(probabilities.ravel()) if places else []
-    rows = b"".join(map(forms.__getitem__, places)) % tuple(numbers)
-    return stream.getvalue().encode() + rows
+    # All rows at once: each is a list of JSON, in which a label stands as it is, without brackets.
+    columns = probabilities.T.tolist()
+    for row, place in _unlike(probabilities):
+        columns[place][row] = msgspec.Raw(repr(columns[place][row]).encode())
+    raw = [msgspec.Raw(word) for word in words]
+    rows = zip(map(raw.__getitem__, labels.tolist()), *columns, strict=True)
+    return stream.getvalue().encode() + _lines(rows).translate(None, b"[]")
 
 
-def _finite(numbers: np.ndarray) -> bool:
-    return bool(np.isfinite(numbers).all())
-
-
-def _texts(numbers: np.ndarray) -> list[bytes]:
-    """Finite numbers as Python writes them, and so the command line: 1e-05, not 0.00001."""
-    texts = _encode(numbers.tolist())[1:-1].split(b",")
+def _unlike(numbers: np.ndarray) -> list[list[int]]:
+    """Where numbers are that Python writes otherwise than JSON, as 1e-05, and not 0.00001."""
     size = np.abs(numbers)
-    for place in np.flatnonzero(((size < _SMALL) & (size > 0)) | (size >= _LARGE)).tolist():
-        texts[place] = repr(float(numbers[place])).encode()
-    return texts
+    places: list[list[int]] = np.argwhere(
+        ((size < _SMALL) & (size > 0)) | (size >= _LARGE)
+    ).tolist()
+    return places
 
 
 def _cell(label: Category) -> bytes:
-    """A label as a cell of CSV, ready to be filled in behind."""
+    """A label as a cell of CSV."""
     stream = io.StringIO()
     # What is quoted depends on the end of lines.
     csv.writer(stream, lineterminator="\n").writerow(
         [label_key(label) if isinstance(label, bool) else label]
     )
-    return stream.getvalue()[:-1].encode().replace(b"%", b"%%")
+    return stream.getvalue()[:-1].encode()
 
 
 def arrays(answers: Answers, predictions: Predictions) -> dict[str, np.ndarray | Coded]:

@@ -18,6 +18,7 @@ from .lenient import Lenient
 from .malformed import MalformedError, loads
 from .predictions import Refusal, shown
 from .rowtypes import NONE, expressed, row_type
+from .rowwise import Rows
 from .rules import Rules
 from .schema import Schema, strict
 from .session import beyond_doubt
@@ -71,6 +72,7 @@ class Validator:
                 if expressed(column, schema.columns.get(column.name, NONE))
             ),
         )
+        self._by_row = Rows(signature)
         self._kinds = [column.type for column in signature.columns]
         self._row = row_type(signature, schema, forbid_unknown=not self.ignores)
         self._decode_row: msgspec.json.Decoder[Any] | None = None
@@ -153,8 +155,10 @@ class Validator:
 
     def _checked(self, rows: Sequence[Any]) -> Clean:
         """Rows of the compiled type, as columns; only the rules that are not compiled are left."""
-        found = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        columns = [self._array(values, place) for place, values in enumerate(found)]
+        columns = self._by_row.columns(rows)
+        if columns is None:
+            found = zip(*map(msgspec.structs.astuple, rows), strict=True)
+            columns = [self._array(values, place) for place, values in enumerate(found)]
         refusals = self._rest.many(columns) if self._rest else []
         return self._eased(Clean(columns, len(rows), tuple(sorted(refusals, key=_row_of))))
 
@@ -169,9 +173,9 @@ class Validator:
         """Numbers as an array: so they are converted once, and not by each who looks at them."""
         kind = self._kinds[place]
         if kind == "number":
-            return np.array(values, dtype=np.float64)
+            return np.fromiter(values, np.float64, len(values))
         if kind == "integer" and None not in values:
-            return np.array(values, dtype=np.int64)
+            return np.fromiter(values, np.int64, len(values))
         return values
 
     def _precise(self, data: Any) -> Clean:  # noqa: ANN401 - any JSON value

@@ -17,8 +17,10 @@ import msgspec
 import numpy as np
 
 from . import moments
+from .columns import Figured, Range
 from .contract import Category, Column, ColumnType, Signature
 from .predictions import Refusal, shown
+from .words import Words
 
 Values = Sequence[Any] | np.ndarray
 """The clean values of one column: a sequence of values of the column's type and None, or a numeric
@@ -194,6 +196,13 @@ class Reader:
         self.names = tuple(column.name for column in signature.columns)
         self._known = frozenset(self.names)
         self._finite = finite
+        self._figured = Figured(
+            [
+                Range(place, *_range(column), column.type == "integer", column.nullable)
+                for place, column in enumerate(self._columns)
+                if is_number(column)
+            ]
+        )
         # Per column what reads a value, and from where on a number rounds to an infinity.
         self._plans = {
             column.name: (
@@ -239,16 +248,23 @@ class Reader:
             )
         count = lengths.pop()
         refusals: list[Refusal] = []
+        given = [data.get(name) for name in self.names]
+        table = self._figured.read(given, count)
         clean: list[Values] = []
-        for column in self._columns:
-            values = data.get(column.name)
-            if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        for place, (column, values) in enumerate(zip(self._columns, given, strict=True)):
+            if table is not None and place in table.found:
+                clean.append(table.found[place])
+            elif isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
                 clean.append(self._array(column, values, refusals))
+            elif isinstance(values, Words) and _usable(column, values):
+                clean.append(values)
             else:
                 cells = [None] * count if values is None else values
                 if not isinstance(cells, Texts):
-                    cells = list(cells)
+                    cells = Texts(cells) if isinstance(cells, Words) else list(cells)
                 clean.append(self._cells(column, cells, refusals))
+        if table is not None and not refusals:
+            clean = table.whole(clean)
         return Clean(clean, count, _in_order(refusals))
 
     def _cells(self, column: Column, cells: list[Any], refusals: list[Refusal]) -> list[Any]:
@@ -305,6 +321,8 @@ def _texts(cells: list[Any]) -> bool:
 
 def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any library's column
     """A column of any library as an array or a list."""
+    if isinstance(data, Words):
+        return data
     if isinstance(data, np.ndarray):
         if data.ndim == 1:
             return data
@@ -326,8 +344,26 @@ def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any libr
     return data
 
 
+def _range(column: Column) -> tuple[float, float]:
+    """The least and the largest number that can be read without a closer look."""
+    if column.type == "integer":
+        return limits(column)
+    edge = math.nextafter(FLOAT32_EDGE if single(column) else math.inf, 0)
+    return -edge, edge
+
+
+def _usable(column: Column, words: Words) -> bool:
+    """Whether words need no further look."""
+    return column.type == "string" and (column.nullable or not words.missing())
+
+
 def _in_order(refusals: list[Refusal]) -> tuple[Refusal, ...]:
     return tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+
+def is_number(column: Column) -> bool:
+    """Whether its values have a range and quantiles, and not categories."""
+    return column.type in ("number", "integer")
 
 
 def cells(values: Values) -> Sequence[Any]:

@@ -19,9 +19,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .contract import Column, Signature
+from .columns import Figures, figures_of
+from .contract import Category, Signature
 from .predictions import Predictions
-from .values import Values, cells
+from .values import Values, cells, is_number
+from .words import Said, Words
 
 WINDOW = 2_000
 EACH = 200
@@ -69,11 +71,11 @@ class Counter:
         columns = signature.columns
         self._columns = len(columns)
         self.numbers = [i for i, column in enumerate(columns) if is_number(column)]
+        self._places_of_numbers = np.array(self.numbers, dtype=np.int64)
         self._low = np.array([_or(columns[i].minimum, -np.inf) for i in self.numbers])
         self._high = np.array([_or(columns[i].maximum, np.inf) for i in self.numbers])
-        # None is no value: whether it may be missing is another question.
         self._others = [
-            (i, frozenset((*(column.categories or ()), None)) if column.categories else None)
+            (i, _Known(column.categories) if column.categories else None)
             for i, column in enumerate(columns)
             if not is_number(column)
         ]
@@ -94,18 +96,22 @@ class Counter:
 
     def columns(self, columns: Sequence[Values], predictions: Predictions) -> Tally:
         """Look at a batch."""
+        others: list[Sequence[Any]] = [()] * len(columns)
+        for i, _ in self._others:
+            values = columns[i]
+            others[i] = values if isinstance(values, Words) else cells(values)
+        places, total = self._places([predictions])
+        figures = figures_of(columns)
+        if figures is not None:
+            return self._tally(figures, others, places, total, predictions.rows)
         numbers = np.empty((len(self.numbers), predictions.rows))
         for place, i in enumerate(self.numbers):
             numbers[place] = np.asarray(columns[i], dtype=np.float64)
-        others: list[Sequence[Any]] = [()] * len(columns)
-        for i, _ in self._others:
-            others[i] = cells(columns[i])
-        places, total = self._places([predictions])
         return self._tally(numbers, others, places, total, predictions.rows)
 
     def _tally(
         self,
-        numbers: np.ndarray,
+        numbers: np.ndarray | Figures,
         others: Sequence[Sequence[Any]],
         places: np.ndarray,
         total: float,
@@ -113,15 +119,31 @@ class Counter:
     ) -> Tally:
         missing = np.zeros(self._columns, dtype=np.int64)
         outside = np.zeros(self._columns, dtype=np.int64)
-        missing[self.numbers] = np.isnan(numbers).sum(axis=1)
-        beyond = (numbers < self._low[:, None]) | (numbers > self._high[:, None])
-        outside[self.numbers] = beyond.sum(axis=1)
+        if isinstance(numbers, Figures):
+            missing[self.numbers] = numbers.missing
+            # Most columns have nothing out of range, as their least and largest tell.
+            some = np.flatnonzero((numbers.low < self._low) | (numbers.high > self._high))
+            if len(some):
+                outside[self._places_of_numbers[some]] = self._beyond(numbers.table[some], some)
+            numbers = numbers.table
+        else:
+            missing[self.numbers] = np.isnan(numbers).sum(axis=1)
+            outside[self.numbers] = self._beyond(numbers, slice(None))
         for i, known in self._others:
             values = others[i]
-            missing[i] = values.count(None)
+            if isinstance(values, Words):
+                missing[i] = values.missing()
+            else:
+                missing[i] = values.count(None)
             if known is not None:
-                outside[i] = rows - sum(map(known.__contains__, values))
+                outside[i] = rows - known.among(values)
         return Tally(rows, missing, outside, places, total, numbers)
+
+    def _beyond(self, numbers: np.ndarray, some: Any) -> np.ndarray:  # noqa: ANN401 - an index
+        """How many of each of some columns are out of its range."""
+        low, high = self._low[some, None], self._high[some, None]
+        found: np.ndarray = ((numbers < low) | (numbers > high)).sum(axis=1)
+        return found
 
     def _places(self, predictions: Sequence[Predictions]) -> tuple[np.ndarray, float]:
         """The bin of each row's prediction, and the sum of the predicted values."""
@@ -134,6 +156,23 @@ class Counter:
         flat = np.concatenate(values).reshape(-1)
         # What is not finite would spoil the sum for good.
         return np.searchsorted(self.edges, flat), float(flat[np.isfinite(flat)].sum())
+
+
+class _Known:
+    """The categories of a column; None is one of them."""
+
+    __slots__ = ("_known", "_said")
+
+    def __init__(self, categories: Sequence[Category]) -> None:
+        # None is no value: whether it may be missing is another question.
+        self._known = frozenset((*categories, None))
+        self._said = Said(self._known.__contains__)
+
+    def among(self, values: Sequence[Any]) -> int:
+        """How many of the values they are."""
+        if isinstance(values, Words):
+            return int(np.dot(self._said(values), values.counts()))
+        return sum(map(self._known.__contains__, values))
 
 
 class Watch:
@@ -220,11 +259,6 @@ class _Last:
 
     def all(self) -> np.ndarray:
         return self._array[:, : self._filled]
-
-
-def is_number(column: Column) -> bool:
-    """Whether its values have a range and quantiles, and not categories."""
-    return column.type in ("number", "integer")
 
 
 def _or(bound: float | None, otherwise: float) -> float:
