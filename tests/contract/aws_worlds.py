@@ -96,8 +96,8 @@ def _endpoint() -> str:
     return running.enter_context(moto())
 
 
-@cache
 def _network(endpoint: str) -> Mapping[str, Any]:
+    """What a user has before the first deploy: made each time, since others reset moto."""
     world = aws_world.World(endpoint)
     ec2, elb, iam = (world.client(name) for name in ("ec2", "elbv2", "iam"))
     trust = {"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}
