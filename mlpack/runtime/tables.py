@@ -202,10 +202,15 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
         or labels.ndim > 1
         or not predictions.rows
         or not np.isfinite(probabilities).all()
-        or any(b"[" in word or b"]" in word for word in words)
     ):
         writer.writerows(cells(answers, predictions))
         return stream.getvalue().encode()
+    if any(b"[" in word or b"]" in word for word in words):
+        cut = [
+            (words[label], row) for label, row in zip(labels, probabilities.tolist(), strict=True)
+        ]
+        rest = b"".join(b"%b,%b\n" % (word, ",".join(map(repr, row)).encode()) for word, row in cut)
+        return stream.getvalue().encode() + rest
     # All rows at once: each is a list of JSON, in which a label stands as it is, without brackets.
     columns = probabilities.T.tolist()
     for row, place in _unlike(probabilities):
