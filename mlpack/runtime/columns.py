@@ -7,8 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LEAST, MOST = 16, 16_384
-"""Of fewer rows one array is slower to make than it saves; one of more leaves the cache."""
+_LEAST, _CELLS, _MOST = 16, 2_000, 16_384
+
+
+def many(columns: int, rows: int) -> bool:
+    """Whether it pays to look at so many columns of so many rows as a whole.
+
+    Fewer cells are done one by one before a whole is made of them; more rows leave the cache.
+    """
+    return _LEAST <= rows <= _MOST and columns * rows >= _CELLS
 
 
 class Figures(NamedTuple):
@@ -94,7 +101,7 @@ class Figured:
 
     def read(self, columns: Sequence[Any], rows: int) -> Table | None:
         """What can be read of raw columns, in the signature's order; None where it does not pay."""
-        if not self._ranges or not LEAST <= rows <= MOST:
+        if not self._ranges or not many(len(columns), rows):
             return None
         table = np.zeros((len(self._ranges), rows))
         there = []

@@ -183,7 +183,7 @@ class Encoder:
             codes = np.empty((rows, len(self._codes)), dtype=np.int64)
             for place, coded in enumerate(self._codes):
                 values = columns[coded.index]
-                if isinstance(values, Words):
+                if type(values) is Words:
                     codes[:, place] = coded.said(values)[values.places]
                 else:
                     values = cells(values)

@@ -96,11 +96,13 @@ class Model:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The texts that columns are known to hold; made when many rows come for the first time."""
+        # Only a graph has codes for texts.
+        coded: Mapping[str, Sequence[str]] = getattr(self.session.engine, "words", {})
         found: dict[str, dict[str, None]] = {}
         for column in self.signature.columns:
             if column.type == "string":
                 demanded = self.schema.columns.get(column.name, Constraint()).categories
-                told = (self.session.engine.words.get(column.name), column.categories, demanded)
+                told = (coded.get(column.name), column.categories, demanded)
                 words = [each for some in told for each in some or () if isinstance(each, str)]
                 if words:
                     found[column.name] = dict.fromkeys(words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -95,13 +97,31 @@ def label_names(signature: Signature) -> tuple[str, ...]:
     return tuple(f"{number}_{key}" for number, key in zip(numbers, keys, strict=True))
 
 
+def _cell(label: Category) -> bytes:
+    """A label as a cell of CSV."""
+    stream = io.StringIO()
+    # What is quoted depends on the end of lines.
+    csv.writer(stream, lineterminator="\n").writerow(
+        [label_key(label) if isinstance(label, bool) else label]
+    )
+    return stream.getvalue()[:-1].encode()
+
+
 class Answers:
-    """Turns predictions into the plain values that JSON, CSV and Python get."""
+    """Turns predictions into the plain values that JSON, CSV and Python get.
+
+    Attributes:
+        labels: the signature's.
+        names: a name for each that no other has.
+        keys: as keys of JSON.
+        cells: as cells of CSV.
+    """
 
     def __init__(self, signature: Signature) -> None:
         self.labels = signature.labels
         self.names = label_names(signature)
         self.keys = tuple(label_key(label) for label in signature.labels)
+        self.cells = tuple(map(_cell, signature.labels))
         ends = list(itertools.accumulate(signature.groups))
         self._groups = [
             slice(end - size, end) for end, size in zip(ends, signature.groups, strict=True)

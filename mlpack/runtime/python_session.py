@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import joblib
@@ -31,7 +30,6 @@ class PythonEngine:
     """
 
     blocking = True
-    words: Mapping[str, Sequence[str]] = MappingProxyType({})
     together = 0
 
     def __init__(self, estimator: Any, signature: Signature) -> None:  # noqa: ANN401

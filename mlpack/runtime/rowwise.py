@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .columns import LEAST, MOST, Columns, figures
+from .columns import Columns, figures, many
 from .contract import Column, Signature
 from .values import is_number
 from .words import Places, Words
@@ -42,7 +42,7 @@ class Rows:
 
     def columns(self, rows: Sequence[msgspec.Struct]) -> Sequence[Any] | None:
         """Clean columns; None where they are better made otherwise."""
-        if not self._figures or not LEAST <= len(rows) <= MOST:
+        if not self._figures or not many(self._width, len(rows)):
             return None
         numbers: list[Any] = []
         whole: list[Any] = []

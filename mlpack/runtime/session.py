@@ -23,8 +23,6 @@ class Engine(Protocol):
     """Whether one row takes milliseconds, too long for an event loop."""
     together: int
     """From how many rows on `few` is faster than `one` for each of them; 0 for never."""
-    words: Mapping[str, Sequence[str]]
-    """Texts that it knows, by column."""
 
     def one(self, values: Sequence[Any]) -> Predictions:
         """The prediction for one row of clean values, in the signature's order."""

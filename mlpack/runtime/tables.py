@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from .contract import Category, Signature
+from .contract import Signature
 from .malformed import MalformedError
 from .predictions import Answers, Predictions, label_key
 from .values import Texts
@@ -195,17 +195,22 @@ def written(answers: Answers, predictions: Predictions) -> bytes:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header(answers, predictions))
     labels, probabilities = predictions.labels, predictions.probabilities
-    words = [_cell(label) for label in answers.labels]
+    words = answers.cells
     if (
         labels is None
         or probabilities is None
         or labels.ndim > 1
         or not predictions.rows
         or not np.isfinite(probabilities).all()
-        or any(b"[" in word or b"]" in word for word in words)
     ):
         writer.writerows(cells(answers, predictions))
         return stream.getvalue().encode()
+    if any(b"[" in word or b"]" in word for word in words):
+        cut = [
+            (words[label], row) for label, row in zip(labels, probabilities.tolist(), strict=True)
+        ]
+        rest = b"".join(b"%b,%b\n" % (word, ",".join(map(repr, row)).encode()) for word, row in cut)
+        return stream.getvalue().encode() + rest
     # All rows at once: each is a list of JSON, in which a label stands as it is, without brackets.
     columns = probabilities.T.tolist()
     for row, place in _unlike(probabilities):
@@ -222,16 +227,6 @@ def _unlike(numbers: np.ndarray) -> list[list[int]]:
         ((size < _SMALL) & (size > 0)) | (size >= _LARGE)
     ).tolist()
     return places
-
-
-def _cell(label: Category) -> bytes:
-    """A label as a cell of CSV."""
-    stream = io.StringIO()
-    # What is quoted depends on the end of lines.
-    csv.writer(stream, lineterminator="\n").writerow(
-        [label_key(label) if isinstance(label, bool) else label]
-    )
-    return stream.getvalue()[:-1].encode()
 
 
 def arrays(answers: Answers, predictions: Predictions) -> dict[str, np.ndarray | Coded]:

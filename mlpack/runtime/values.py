@@ -256,12 +256,12 @@ class Reader:
                 clean.append(table.found[place])
             elif isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
                 clean.append(self._array(column, values, refusals))
-            elif isinstance(values, Words) and _usable(column, values):
+            elif type(values) is Words and _usable(column, values):
                 clean.append(values)
             else:
                 cells = [None] * count if values is None else values
                 if not isinstance(cells, Texts):
-                    cells = Texts(cells) if isinstance(cells, Words) else list(cells)
+                    cells = Texts(cells) if type(cells) is Words else list(cells)
                 clean.append(self._cells(column, cells, refusals))
         if table is not None and not refusals:
             clean = table.whole(clean)
@@ -321,7 +321,7 @@ def _texts(cells: list[Any]) -> bool:
 
 def _listed(data: Any) -> Sequence[Any] | np.ndarray:  # noqa: ANN401 - any library's column
     """A column of any library as an array or a list."""
-    if isinstance(data, Words):
+    if type(data) is Words:
         return data
     if isinstance(data, np.ndarray):
         if data.ndim == 1:

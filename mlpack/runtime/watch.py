@@ -99,7 +99,7 @@ class Counter:
         others: list[Sequence[Any]] = [()] * len(columns)
         for i, _ in self._others:
             values = columns[i]
-            others[i] = values if isinstance(values, Words) else cells(values)
+            others[i] = values if type(values) is Words else cells(values)
         places, total = self._places([predictions])
         figures = figures_of(columns)
         if figures is not None:
@@ -131,7 +131,7 @@ class Counter:
             outside[self.numbers] = self._beyond(numbers, slice(None))
         for i, known in self._others:
             values = others[i]
-            if isinstance(values, Words):
+            if type(values) is Words:
                 missing[i] = values.missing()
             else:
                 missing[i] = values.count(None)
@@ -170,7 +170,7 @@ class _Known:
 
     def among(self, values: Sequence[Any]) -> int:
         """How many of the values they are."""
-        if isinstance(values, Words):
+        if type(values) is Words:
             return int(np.dot(self._said(values), values.counts()))
         return sum(map(self._known.__contains__, values))
 

@@ -11,6 +11,8 @@ import numpy as np
 class Words(Sequence[Any]):
     """A clean column of strings and None, as places among its different ones.
 
+    Ask for its very type: as a sequence it has an `isinstance` that takes long.
+
     Attributes:
         known: words that come again with every request, the last of them None: the same tuple each
             time, so that what follows from it can be kept. Those that do not occur do no harm.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..columns import many
 from ..malformed import MalformedError
 from ..values import Values
 from ..vocabulary import Texts, Vocabulary
@@ -23,9 +24,6 @@ from .arrow_tables import Tables
 _NUMBERS = (INT, FLOAT)
 _OFFSETS: dict[int, np.dtype[Any]] = {UTF8: np.dtype("<i4"), LARGE_UTF8: np.dtype("<i8")}
 _BYTE = np.dtype(np.uint8)
-
-LEAST = 16
-"""Fewer rows are read as fast one column after the other."""
 
 
 def columns(
@@ -55,7 +53,7 @@ def columns(
 
 def _checked(layout: Layout, about: Tables, body: memoryview, rows: int) -> _Batch | None:
     """The batch, if its columns have so many rows and its buffers lie where they may."""
-    if rows < LEAST or not layout.regular or about.table(3) is not None:
+    if not (many(len(layout.fields), rows) and layout.regular) or about.table(3) is not None:
         return None
     nodes = about.longs(1, pairs=True)
     buffers = np.array(about.longs(2, pairs=True), dtype=np.int64).reshape(-1, 2)

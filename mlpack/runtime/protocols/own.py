@@ -20,7 +20,7 @@ from ..values import Clean
 CSV = b"text/csv"
 NDJSON = b"application/x-ndjson"
 ARROW = b"application/vnd.apache.arrow.stream"
-_MANY = 1_000
+_MANY = 12_000
 """A CSV of fewer bytes is read row by row."""
 _ALIASES = {
     b"application/jsonlines": NDJSON,
