@@ -38,7 +38,7 @@ ENGINE = frozenset(
         "test_stories",
     }
 )
-"""What loads and removes images: one after the other, since they share the engine."""
+"""What loads and removes images, or takes away the engine's bridge: one after the other."""
 
 
 class OneEngine(LoadFileScheduling):

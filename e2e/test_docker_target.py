@@ -68,7 +68,19 @@ class Engine:
         self.start()
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers.
+
+        An engine that starts again after it lost its power removes the bridge of the other one,
+        whatever it is told to use itself: that is made again as it was.
+        """
+        address = _address("docker0")
+        self._start()
+        if address and not _address("docker0"):
+            run("ip", "link", "add", "docker0", "type", "bridge")
+            run("ip", "address", "add", address, "dev", "docker0")
+            run("ip", "link", "set", "docker0", "up")
+
+    def _start(self):
         (self._folder / "pid").unlink(missing_ok=True)
         containerd = self._folder / "containerd"
         containerd.mkdir(exist_ok=True)
@@ -113,6 +125,13 @@ class Engine:
         for place in reversed([each for each in mounts if each.startswith(str(self._folder))]):
             subprocess.run(["umount", "-l", place], check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _address(device):
+    """The address of a device, such as ``172.17.0.1/16``; empty where there is no device."""
+    words = ["ip", "-4", "-oneline", "address", "show", "dev", device]
+    told = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+    return told[told.index("inet") + 1] if "inet" in told else ""
 
 
 @pytest.fixture(scope="module")
