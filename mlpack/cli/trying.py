@@ -15,6 +15,7 @@ from mlpack.gate.trial import Trial
 from mlpack.gate.values import Report
 from mlpack.project import Project
 from mlpack.usecases import compare as compare_use_case
+from mlpack.usecases import operate
 from mlpack.usecases.trial import Watch, shadowed
 
 
@@ -36,6 +37,7 @@ def shadow(
     built = records.read_build(project.dist_dir)
     with scratch(project.cache_dir, "shadow") as folder:
         watch = _watch(project, environment, folder / "before")
+        operate.running(watch.target, "samples")
         after = comparing.built_version(built, folder / "after")
         before = comparing.running_version(watch.target, environment, watch.scratch, console)
         copies = watch.shadow(after.model, minutes * 60, console)

@@ -60,7 +60,8 @@ class Watch:
             InputError: there is no canary, or the target cannot tell how it does.
             OutsideError: the target does not answer.
         """
-        operate.running(self.target, "counted")
+        for verb in ("promote", "counted"):
+            operate.running(self.target, verb)
         live, canary = self._both()
         if "samples" in self.target.verbs:
             there = operate.fetch(self.target, canary.release, self.scratch, reporter)
