@@ -159,8 +159,14 @@ class Counting(Target, Protocol):
 class Sampling(Target, Protocol):
     """A target that can bring what its servers have sampled, with the verb ``samples``."""
 
-    def samples(self, release: int | None) -> bytes:
-        """JSON lines of the requests that the servers of a release keep; empty for none."""
+    def samples(self, release: int | None, last: int | None = None) -> bytes:
+        """JSON lines of the requests that the servers of a release keep; empty for none.
+
+        Args:
+            release: of the history; None for what answers.
+            last: at most so many bytes of each server, the last ones; the first line may be half
+                a line then.
+        """
         ...
 
 

@@ -11,18 +11,28 @@ from mlpack.cli.console import Console
 from mlpack.delivery.clock import Clock
 from mlpack.files import scratch
 from mlpack.gate import limits as gate_limits
+from mlpack.gate.limits import Limits
 from mlpack.gate.trial import Trial
 from mlpack.gate.values import Report
 from mlpack.project import Project
 from mlpack.usecases import compare as compare_use_case
 from mlpack.usecases import operate
-from mlpack.usecases.trial import Watch, shadowed
+from mlpack.usecases.shadow import shadow as shadow_use_case
+from mlpack.usecases.trial import Watch
 
 
 def canary(project: Project, console: Console, *, environment: str, minutes: float) -> Trial:
     """See the command ``promote``."""
     with scratch(project.cache_dir, "trial") as folder:
-        return _watch(project, environment, folder).canary(minutes * 60, console)
+        watch = Watch(
+            target=wiring.target(wiring.deploy_settings(project, environment)),
+            limits=_limits(project, environment),
+            clock=Clock(),
+            environ=os.environ,
+            scratch=folder,
+            environments=comparing.environments(),
+        )
+        return watch.canary(minutes * 60, console)
 
 
 def shadow(
@@ -35,23 +45,23 @@ def shadow(
 ) -> tuple[Report, Path]:
     """See the command ``shadow``."""
     built = records.read_build(project.dist_dir)
+    target = wiring.target(wiring.deploy_settings(project, environment))
+    operate.running(target, "samples")
     with scratch(project.cache_dir, "shadow") as folder:
-        watch = _watch(project, environment, folder / "before")
-        operate.running(watch.target, "samples")
-        after = comparing.built_version(built, folder / "after")
-        before = comparing.running_version(watch.target, environment, watch.scratch, console)
-        copies = watch.shadow(after.model, minutes * 60, console)
-        report = shadowed(before, after, copies, watch.limits)
+        report = shadow_use_case(
+            target,
+            comparing.running_version(target, environment, folder / "before", console),
+            comparing.built_version(built, folder / "after"),
+            minutes * 60,
+            _limits(project, environment),
+            clock=Clock(),
+            environ=os.environ,
+            environments=comparing.environments(),
+            reporter=console,
+        )
     place, name = (html.parent, html.stem) if html else (project.dist_dir, "shadow")
     return report, compare_use_case.write(report, place, name)
 
 
-def _watch(project: Project, environment: str, folder: Path) -> Watch:
-    return Watch(
-        target=wiring.target(wiring.deploy_settings(project, environment)),
-        limits=gate_limits.read(config.load(project.config_dir, environment)),
-        clock=Clock(),
-        environ=os.environ,
-        scratch=folder,
-        environments=comparing.environments(),
-    )
+def _limits(project: Project, environment: str) -> Limits:
+    return gate_limits.read(config.load(project.config_dir, environment))

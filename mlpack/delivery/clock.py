@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
@@ -18,3 +18,17 @@ class Clock:
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+
+    def ticks(self, seconds: float, every: float) -> Iterator[float]:
+        """Wait again and again; each time so many seconds have passed, in the end all of them.
+
+        Args:
+            seconds: how long in all.
+            every: how long each time.
+        """
+        began = self.now()
+        passed = 0.0
+        while passed < seconds:
+            self.sleep(min(every, seconds - passed))
+            passed = self.now() - began
+            yield passed

@@ -107,6 +107,11 @@ class Served:
         except (OSError, http.client.HTTPException) as error:
             raise OutsideError(f"its server does not answer: {error}", where=self._where) from error
 
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """The status and the body of the answer to a body of JSON; errors as in `ask`."""
+        reply = self.ask("POST", path, body)
+        return reply.status, reply.body
+
     def _once(self, method: str, path: str, body: bytes | None) -> Reply:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         began = time.perf_counter()

@@ -125,13 +125,14 @@ def sampled(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     try:
         for sample in read_samples(path):
-            found += _of_request(sample)
+            found += instances(sample)
     except FileError as error:
         raise InputError(str(error), where=path.name) from error
     return found
 
 
-def _of_request(sample: Sample) -> Sequence[dict[str, Any]]:
+def instances(sample: Sample) -> Sequence[dict[str, Any]]:
+    """The rows of a sampled request, if it is one for predictions in JSON that was answered."""
     if sample.status != 200 or not sample.path.endswith("/predict"):
         return []
     try:
@@ -139,7 +140,8 @@ def _of_request(sample: Sample) -> Sequence[dict[str, Any]]:
     except msgspec.DecodeError:
         return []  # another format, or compressed
     rows = body.get("instances", [body]) if isinstance(body, dict) else body
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    whole = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    return rows if whole else []
 
 
 def _checked(

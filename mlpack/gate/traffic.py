@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from mlpack.errors import OutsideError
+from mlpack.gate import changes, drift, judge
 from mlpack.gate.answers import Answers, parse
-from mlpack.gate.rows import Rows
+from mlpack.gate.limits import Limits
+from mlpack.gate.rows import Rows, instances
+from mlpack.gate.values import Finding
 from mlpack.runtime.samples import Sample
 
 MOST = 20_000
@@ -48,9 +51,9 @@ class Copies:
             if sample.request_id in self._seen or len(self.rows) >= MOST:
                 continue
             self._seen.add(sample.request_id)
-            asked = _instances(sample)
+            asked = instances(sample)
             before = _predictions(sample.answer_bytes)
-            if asked is None or before is None or len(asked) != len(before):
+            if not asked or before is None or len(asked) != len(before):
                 continue
             count += 1
             try:
@@ -72,6 +75,19 @@ class Copies:
         return rows, parse(self.before), parse(self.after)
 
 
+def findings(copies: Copies, limits: Limits) -> list[Finding]:
+    """What follows from both versions' answers."""
+    rows, before, after = copies.sides()
+    found = list(judge.of_predictions(changes.compare(rows, before, after), limits))
+    outputs = drift.of_answers(before, after)
+    if outputs is not None:
+        found += judge.of_outputs(outputs, limits)
+    if copies.failed:
+        told = f"{copies.failed:,} requests failed"
+        found.append(Finding(check="predictions", verdict="stop", what=told))
+    return found
+
+
 def _samples(lines: bytes) -> Iterator[Sample]:
     decoder = msgspec.json.Decoder(Sample)
     for line in lines.splitlines():
@@ -80,19 +96,7 @@ def _samples(lines: bytes) -> Iterator[Sample]:
             _ = sample.body_bytes, sample.answer_bytes
         except (msgspec.DecodeError, ValueError):
             continue
-        if sample.status == 200 and sample.path.endswith("/predict"):
-            yield sample
-
-
-def _instances(sample: Sample) -> Sequence[Mapping[str, Any]] | None:
-    try:
-        body = msgspec.json.decode(sample.body_bytes)
-    except msgspec.DecodeError:
-        return None
-    rows = body.get("instances", [body]) if isinstance(body, dict) else body
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return None
-    return rows
+        yield sample
 
 
 def _predictions(body: bytes) -> list[Mapping[str, Any] | None] | None:

@@ -72,10 +72,16 @@ def since(before: Mapping[str, Counted], now: Mapping[str, Counted]) -> Tally:
     return Tally(requests=requests, failed=failed, mean_ms=mean)
 
 
-def errors(live: Tally, canary: Tally) -> Iterator[Finding]:
+def errors(live: Tally, canary: Tally, looks: int) -> Iterator[Finding]:
     """More refusals and failures than the live release has, by more than chance.
 
     Both get the same kind of requests; whether chance explains it is Fisher's exact test.
+
+    Args:
+        live: what the live release did.
+        canary: what the canary did.
+        looks: how often it is judged in all: who looks often sees something unlikely sooner or
+            later, so each look must be the surer (Bonferroni's correction).
     """
     if canary.requests < FEWEST:
         return
@@ -86,7 +92,7 @@ def errors(live: Tally, canary: Tally) -> Iterator[Finding]:
         [live.failed, live.requests - live.failed],
     ]
     p = float(stats.fisher_exact(table, alternative="greater").pvalue)
-    worse = share > usual + _ERRORS and p < SURE
+    worse = share > usual + _ERRORS and p * looks < SURE
     yield Finding(
         check="speed",
         verdict="stop" if worse else "fine",

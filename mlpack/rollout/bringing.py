@@ -20,12 +20,20 @@ from mlpack.runtime.samples import FILES
 from mlpack.sbom import SBOM_FILE
 
 _SAMPLES = "MLPACK_SAMPLE_FILE"
+_ALL = 1 << 40
 _READ = f"""\
 import pathlib, sys
-for end in [*(f".{{number}}" for number in range({FILES - 1}, 0, -1)), ""]:
-    path = pathlib.Path(sys.argv[1] + end)
-    if path.is_file():
-        sys.stdout.buffer.write(path.read_bytes())
+name, last = sys.argv[1], int(sys.argv[2])
+ends = ["", *(f".{{number}}" for number in range(1, {FILES}))]
+kept = []
+for path in (pathlib.Path(name + end) for end in ends):
+    if path.is_file() and last:
+        with path.open("rb") as file:
+            file.seek(-min(last, path.stat().st_size), 2)
+            kept.append(file.read(last))
+        last -= len(kept[-1])
+for part in reversed(kept):
+    sys.stdout.buffer.write(part)
 """
 
 
@@ -67,15 +75,17 @@ def bring(client: docker.DockerClient, image: str, container: str, into: Path) -
         _copy(client, name, f"/{HOME}/{SBOM_FILE}", into)
 
 
-def sampled(client: docker.DockerClient, container: str) -> bytes:
-    """The requests that a running container has sampled, the oldest file first; empty for none.
+def sampled(client: docker.DockerClient, container: str, last: int | None) -> bytes:
+    """The requests that a running container has sampled, the oldest first; empty for none.
 
-    Its own Python reads them: they lie in memory, where an engine copies nothing from.
+    With `last` at most so many bytes, the last ones. Its own Python reads them: they lie in memory,
+    where an engine copies nothing from.
     """
     config = client.api.inspect_container(container)["Config"]
     told = dict(each.partition("=")[::2] for each in config["Env"] or [])
     path = told.get(_SAMPLES)
-    return _said(client, container, config, _READ, path) if path else b""
+    most = str(_ALL if last is None else last)
+    return _said(client, container, config, _READ, path, most) if path else b""
 
 
 def metrics(client: docker.DockerClient, container: str) -> str:
@@ -86,13 +96,13 @@ def metrics(client: docker.DockerClient, container: str) -> str:
 
 
 def _said(
-    client: docker.DockerClient, container: str, config: Mapping[str, Any], code: str, word: str
+    client: docker.DockerClient, container: str, config: Mapping[str, Any], code: str, *words: str
 ) -> bytes:
     """What a line of Python says that the container's own Python runs."""
     python = (config["Entrypoint"] or [""])[0]
     if not python:
         return b""
-    made = client.api.exec_create(container, [python, "-I", "-c", code, word])["Id"]
+    made = client.api.exec_create(container, [python, "-I", "-c", code, *words])["Id"]
     said, _ = client.api.exec_start(made, demux=True)
     return bytes(said or b"")
 

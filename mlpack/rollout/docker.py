@@ -184,10 +184,10 @@ class DockerHost:
         with self._asked() as client:
             bring(client, release.image, name, into)
 
-    def samples(self, release: int) -> bytes:
+    def samples(self, release: int, last: int | None) -> bytes:
         """What the running containers of a release have sampled, one after the other."""
         with self._asked() as client:
-            return b"".join(sampled(client, name) for name in self._running(release))
+            return b"".join(sampled(client, name, last) for name in self._running(release))
 
     def metrics(self, release: int) -> Mapping[str, str]:
         """What each running container of a release tells at ``/metrics``."""

@@ -80,8 +80,11 @@ class Host(Protocol):
         """
         ...
 
-    def samples(self, release: int) -> bytes:
-        """The requests that the containers of a release that run have sampled, as JSON lines."""
+    def samples(self, release: int, last: int | None) -> bytes:
+        """The requests that the containers of a release that run have sampled, as JSON lines.
+
+        With `last` at most so many bytes of each, the last ones.
+        """
         ...
 
     def metrics(self, release: int) -> Mapping[str, str]:

@@ -226,14 +226,16 @@ class DockerTarget:
             stage.result(wanted.digest[:19])
         return Fetched(into, wanted.version, wanted.number, wanted.digest)
 
-    def samples(self, release: int | None) -> bytes:
+    def samples(self, release: int | None, last: int | None = None) -> bytes:
         """What the servers of what answers, or of another release, have sampled.
+
+        With `last` at most so many bytes of each, the last ones.
 
         Raises:
             OutsideError: the host does not answer.
         """
         traffic = self.host.traffic()
-        return b"" if traffic is None else self.host.samples(release or traffic.live)
+        return b"" if traffic is None else self.host.samples(release or traffic.live, last)
 
     def counted(self, release: int) -> Mapping[str, Counted]:
         """What the containers of a release have counted, by their names.

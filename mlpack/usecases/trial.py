@@ -1,8 +1,9 @@
-"""A canary is watched, then it gets all requests or none; a shadow is asked what production is."""
+"""A canary is watched, then it gets all requests or none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,28 +13,30 @@ import msgspec
 from mlpack.delivery.clock import Clock
 from mlpack.delivery.environment import Environments
 from mlpack.delivery.served import Served
-from mlpack.delivery.unpacked import Unpacked, found
-from mlpack.errors import InputError
-from mlpack.gate import changes, drift, judge, trial
+from mlpack.delivery.unpacked import found
+from mlpack.errors import CheckFailedError, InputError
+from mlpack.gate import judge, traffic, trial
 from mlpack.gate.answers import clean
 from mlpack.gate.limits import Limits
 from mlpack.gate.traffic import Ask, Copies
-from mlpack.gate.trial import Tally, Trial
-from mlpack.gate.values import Finding, Report
+from mlpack.gate.trial import Trial
 from mlpack.operating import Counted, Counting, Sampling, Standing
-from mlpack.ports import Reporter, Stage, Target
+from mlpack.ports import Reporter, Target
 from mlpack.usecases import operate
-from mlpack.usecases.compare import Version, outline
 
 TICK = 5.0
 """Seconds between two looks."""
 
-_SOON = 50
+ROWS, SOON = 50, 500
+"""Of fewer rows answers are not judged: in the end, and before it."""
+
+LAST = 4_000_000
+"""So many bytes of what was sampled are looked at each time."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Looks at a target again and again.
+    """Watches a canary.
 
     Attributes:
         target: where both run.
@@ -52,77 +55,56 @@ class Watch:
     environments: Environments
 
     def canary(self, seconds: float, reporter: Reporter) -> Trial:
-        """Watch the canary for so long, then promote it; end it at once where it does badly.
+        """Watch it for so long, then promote it; end it at once where it does badly.
 
         Where too few requests came to say anything, it stays a canary.
 
         Raises:
+            CheckFailedError: somebody else has moved the requests meanwhile.
             InputError: there is no canary, or the target cannot tell how it does.
             OutsideError: the target does not answer.
         """
         for verb in ("promote", "counted"):
             operate.running(self.target, verb)
-        live, canary = self._both()
+        live, canary = both(self.target)
+        there = None
         if "samples" in self.target.verbs:
             there = operate.fetch(self.target, canary.release, self.scratch, reporter)
-            if there is not None:
-                model = found(there.folder)
-                python = self.environments.python(model, reporter)
-                with Served(model, python, clean(self.environ)) as server:
-                    result = self._watched(live, canary, seconds, reporter, _asking(server))
-                return self._followed(result, reporter)
-        return self._followed(self._watched(live, canary, seconds, reporter, None), reporter)
-
-    def shadow(self, model: Unpacked, seconds: float, reporter: Reporter) -> Copies:
-        """Ask another version what production is asked, for so long. Nobody gets its answers.
-
-        Raises:
-            InputError: nothing is deployed, or the target's servers keep no samples.
-            OutsideError: the target does not answer, or the version does not start.
-        """
-        operate.running(self.target, "samples")
-        live = self._live()
-        python = self.environments.python(model, reporter)
-        copies = Copies()
-        with (
-            Served(model, python, clean(self.environ)) as server,
-            reporter.stage("Asking again what production is asked") as stage,
-        ):
-            # What was sampled before is asked too: it is production's.
-            for passed in self._ticks(seconds):
-                self._copy(copies, live.release, _asking(server))
-                _tell(stage, passed, seconds)
-            stage.result(f"{len(copies.rows):,} rows")
-        if not copies.rows:
-            raise InputError(
-                "no request was sampled",
-                where=self.target.kind,
-                hint='[deploy.env]\nMLPACK_SAMPLE_FILE = "/tmp/samples.jsonl"\n'
-                'MLPACK_SAMPLE_RATE = "0.1"',
-            )
-        return copies
+        if there is None:
+            result = self._watched(live, canary, seconds, reporter, None)
+        else:
+            model = found(there.folder)
+            python = self.environments.python(model, reporter)
+            with Served(model, python, clean(self.environ)) as server:
+                result = self._watched(live, canary, seconds, reporter, server.post)
+        return self._followed(result, live, reporter)
 
     def _watched(
         self, live: Standing, canary: Standing, seconds: float, reporter: Reporter, ask: Ask | None
     ) -> Trial:
-        counting = cast("Counting", self.target)
         copies = Copies()
-        began = self.clock.now()
-        first = counting.counted(live.release), counting.counted(canary.release)
+        first = self._counted(live, canary)
+        looks = max(1, math.ceil(seconds / TICK))
+        result = self._look(canary, first, first, copies, 0.0, looks, over=False)
         title = f"Watching release {canary.release} ({canary.version}) with {canary.share}%"
         with reporter.stage(title) as stage:
-            result = self._look(canary, first, first, copies, 0.0, over=False)
-            for passed in self._ticks(seconds):
+            for passed in self.clock.ticks(seconds, TICK):
                 if ask is not None:
-                    self._copy(copies, live.release, ask)
-                now = counting.counted(live.release), counting.counted(canary.release)
-                over = passed >= seconds
-                result = self._look(canary, first, now, copies, self.clock.now() - began, over=over)
-                _tell(stage, passed, seconds)
+                    sampling = cast("Sampling", self.target)
+                    copies.take(sampling.samples(live.release, LAST), ask)
+                now, over = self._counted(live, canary), passed >= seconds
+                result = self._look(canary, first, now, copies, passed, looks, over=over)
+                stage.advance(min(round(passed), round(seconds)), round(seconds))
                 if any(each.verdict == "stop" for each in result.findings):
                     break
             stage.result(f"{result.canary.requests:,} requests, {result.copied:,} rows compared")
         return result
+
+    def _counted(
+        self, live: Standing, canary: Standing
+    ) -> tuple[Mapping[str, Counted], Mapping[str, Counted]]:
+        counting = cast("Counting", self.target)
+        return counting.counted(live.release), counting.counted(canary.release)
 
     def _look(
         self,
@@ -131,16 +113,17 @@ class Watch:
         now: tuple[Mapping[str, Counted], Mapping[str, Counted]],
         copies: Copies,
         seconds: float,
+        looks: int,
         *,
         over: bool,
     ) -> Trial:
         """What is known so far; time is judged in the end, when a cold start weighs least."""
         live, mine = (trial.since(*pair) for pair in zip(first, now, strict=True))
-        findings = [*trial.errors(live, mine)]
+        findings = [*trial.errors(live, mine, looks)]
         if over:
             findings += trial.latency(live, mine, self.limits)
-        if len(copies.rows) >= _SOON:
-            findings += compared(copies, self.limits)
+        if len(copies.rows) >= (ROWS if over else SOON):
+            findings += traffic.findings(copies, self.limits)
         return Trial(
             release=canary.release,
             version=canary.version,
@@ -151,95 +134,40 @@ class Watch:
             findings=judge.ordered(findings),
         )
 
-    def _followed(self, result: Trial, reporter: Reporter) -> Trial:
+    def _followed(self, result: Trial, live: Standing, reporter: Reporter) -> Trial:
         """What follows: it is promoted, ended, or neither."""
-        if any(each.verdict == "stop" for each in result.findings):
+        stops = any(each.verdict == "stop" for each in result.findings)
+        if not stops and result.canary.requests < trial.FEWEST:
+            reporter.warn(
+                f"{result.canary.requests} requests are too few to judge it by: it stays a canary"
+            )
+            return result
+        # Without this canary a way back would lead from the live release to the one before.
+        standing = {each.state: each.release for each in operate.status(self.target).releases}
+        if (standing.get("live"), standing.get("canary")) != (live.release, result.release):
+            raise CheckFailedError(
+                "somebody else has moved the requests while the canary was watched",
+                hint="mlpack history ENVIRONMENT",
+            )
+        if stops:
             operate.rollback(self.target, None, reporter)
             return msgspec.structs.replace(result, ended=True)
-        if enough(result.canary):
-            operate.promote(self.target, reporter)
-            return msgspec.structs.replace(result, promoted=True)
-        reporter.warn(
-            f"{result.canary.requests} requests are too few to judge it by: it stays a canary"
-        )
-        return result
-
-    def _copy(self, copies: Copies, release: int, ask: Ask) -> None:
-        copies.take(cast("Sampling", self.target).samples(release), ask)
-
-    def _ticks(self, seconds: float) -> Iterator[float]:
-        """Waits, and tells how many seconds have passed; the last ones are all of them."""
-        began = self.clock.now()
-        passed = 0.0
-        while passed < seconds:
-            self.clock.sleep(min(TICK, seconds - passed))
-            passed = self.clock.now() - began
-            yield passed
-
-    def _live(self) -> Standing:
-        for each in operate.status(self.target).releases:
-            if each.state == "live":
-                return each
-        raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
-
-    def _both(self) -> tuple[Standing, Standing]:
-        live = self._live()
-        for each in operate.status(self.target).releases:
-            if each.state == "canary":
-                return live, each
-        raise InputError("there is no canary", hint="mlpack deploy ENVIRONMENT --canary 10")
+        operate.promote(self.target, reporter)
+        return msgspec.structs.replace(result, promoted=True)
 
 
-def compared(copies: Copies, limits: Limits) -> list[Finding]:
-    """What follows from the answers of both to the same requests."""
-    rows, before, after = copies.sides()
-    findings = list(judge.of_predictions(changes.compare(rows, before, after), limits))
-    outputs = drift.of_answers(before, after)
-    if outputs is not None:
-        findings += judge.of_outputs(outputs, limits)
-    return findings
+def both(target: Target) -> tuple[Standing, Standing]:
+    """The live release and the canary.
 
-
-def shadowed(before: Version, after: Version, copies: Copies, limits: Limits) -> Report:
-    """What a shadow was asked, as the report of a comparison.
-
-    Args:
-        before: what production runs.
-        after: the shadow.
-        copies: what both answered.
-        limits: what may pass.
+    Raises:
+        InputError: there is none.
+        OutsideError: the target does not answer.
     """
-    rows, one, two = copies.sides()
-    report = outline(before, after, rows)
-    spread = [
-        drift.of_column(column, rows.column(column.name)) for column in before.signature.columns
-    ]
-    inputs = tuple(each for each in spread if each is not None)
-    findings = [*compared(copies, limits), *judge.of_inputs(inputs, limits, gravest="warn")]
-    if copies.failed:
-        told = f"{copies.failed:,} requests failed"
-        findings.append(Finding(check="predictions", verdict="stop", what=told))
-    return msgspec.structs.replace(
-        report,
-        changed=changes.compare(rows, one, two),
-        outputs=drift.of_answers(one, two),
-        inputs=inputs,
-        findings=judge.ordered(findings),
-    )
-
-
-def enough(canary: Tally) -> bool:
-    """Whether a canary had requests enough to be judged by them."""
-    return canary.requests >= trial.FEWEST
-
-
-def _asking(server: Served) -> Ask:
-    def ask(path: str, body: bytes) -> tuple[int, bytes]:
-        reply = server.ask("POST", path, body)
-        return reply.status, reply.body
-
-    return ask
-
-
-def _tell(stage: Stage, passed: float, seconds: float) -> None:
-    stage.advance(min(round(passed), round(seconds)), round(seconds))
+    releases = operate.status(target).releases
+    canary = next((each for each in releases if each.state == "canary"), None)
+    if canary is None:
+        raise InputError("there is no canary", hint="mlpack deploy ENVIRONMENT --canary 10")
+    live = next((each for each in releases if each.state == "live"), None)
+    if live is None:
+        raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
+    return live, canary
