@@ -10,7 +10,7 @@ import msgspec
 from mlpack import config, records
 from mlpack.cli import wiring
 from mlpack.cli.console import Console
-from mlpack.delivery.environment import Environments
+from mlpack.delivery.environment import FOLDER, Environments
 from mlpack.delivery.unpacked import found, unpack
 from mlpack.errors import InputError, MlpackError
 from mlpack.files import scratch
@@ -222,5 +222,5 @@ def _outside(*, measure: bool = True) -> Outside:
 
 def environments() -> Environments:
     """Environments for models of others, in the user's cache."""
-    root = default_root(os.environ, Path.home()) / "environments"
+    root = default_root(os.environ, Path.home()) / FOLDER
     return Environments(root, run, os.environ)

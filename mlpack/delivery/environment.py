@@ -14,6 +14,9 @@ from mlpack.files import one_at_a_time, sha256, staged
 from mlpack.ports import Reporter
 from mlpack.process import Runner
 
+FOLDER = "environments"
+"""Where they lie in the user's cache."""
+
 _READY = "ready"
 
 
@@ -37,15 +40,16 @@ class Environments:
         Raises:
             OutsideError: there is no such Python, or a package cannot be had as it was locked.
         """
-        wanted = _version(model)
+        # With the minor version that it was locked for a graph and a pickle answer as proved.
+        wanted = model.manifest.python
         key = sha256(f"{wanted}\n{model.exact}\n{model.requirements}".encode())[:16]
         folder = self.root / key
         python = folder / "bin" / "python"
-        if (folder / _READY).is_file():
+        if _ready(folder):
             return python
         self.root.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(self.root / f"{key}.lock"):
-            if (folder / _READY).is_file():
+            if _ready(folder):
                 return python
             title = f"Installing what {model.manifest.name} {model.manifest.version} needs"
             with reporter.stage(title) as stage:
@@ -85,6 +89,6 @@ class Environments:
         (folder / _READY).touch()
 
 
-def _version(model: Unpacked) -> str:
-    """The minor version that it was locked for: with it a graph and a pickle answer as proved."""
-    return model.manifest.python
+def _ready(folder: Path) -> bool:
+    """Whether an environment is whole, and the Python that it was made from is still there."""
+    return (folder / _READY).is_file() and (folder / "bin" / "python").exists()

@@ -9,11 +9,12 @@ chi-square test of the bins' counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -92,7 +93,9 @@ def of_samples(name: str, before: Sequence[Any], after: Sequence[Any]) -> Drift 
             ]
             found = _drift(name, _Counted((*between(bounds.tolist()), MISSING), *counts))
             test = stats.ks_2samp(one, two)
-            return _with(found, ks=float(test.statistic), p=min(float(test.pvalue), found.p))
+            return msgspec.structs.replace(
+                found, ks=float(test.statistic), p=min(float(test.pvalue), found.p)
+            )
     names = sorted({str(each) for each in sides[0]})
     if len(names) > len(sides[0]) / 2:
         return None  # texts that hardly come twice
@@ -113,12 +116,12 @@ def of_samples(name: str, before: Sequence[Any], after: Sequence[Any]) -> Drift 
 def of_answers(before: Answers, after: Answers) -> Drift | None:
     """How the predictions of two versions are spread, on the same rows; None for too few."""
     both = ~before.refused & ~after.refused
-    rows = np.flatnonzero(both)
+    rows = np.flatnonzero(both).tolist()
     name = "prediction"
     if before.labels is not None and after.labels is not None:
-        told: Callable[[Any], str] = _told
-        sides = [[told((side.labels or ())[row]) for row in rows] for side in (before, after)]
-        return of_samples(name, sides[0], sides[1])
+        labels = before.labels, after.labels
+        one, two = ([_told(side[row]) for row in rows] for side in labels)
+        return of_samples(name, one, two)
     if before.values is None or after.values is None or before.values.shape[1] != 1:
         return None
     return of_samples(name, before.values[rows, 0].tolist(), after.values[rows, 0].tolist())
@@ -175,18 +178,4 @@ def _drift(name: str, counted: _Counted) -> Drift:
         after=tuple(shares[1].tolist()),
         rows_before=int(rows[0]),
         rows_after=int(rows[1]),
-    )
-
-
-def _with(drift: Drift, *, ks: float, p: float) -> Drift:
-    return Drift(
-        name=drift.name,
-        psi=drift.psi,
-        p=p,
-        bins=drift.bins,
-        before=drift.before,
-        after=drift.after,
-        rows_before=drift.rows_before,
-        rows_after=drift.rows_after,
-        ks=ks,
     )

@@ -28,9 +28,10 @@ ends = ["", *(f".{{number}}" for number in range(1, {FILES}))]
 kept = []
 for path in (pathlib.Path(name + end) for end in ends):
     if path.is_file() and last:
+        size = path.stat().st_size
         with path.open("rb") as file:
-            file.seek(-min(last, path.stat().st_size), 2)
-            kept.append(file.read(last))
+            file.seek(max(0, size - last))
+            kept.append(file.read(min(last, size)))
         last -= len(kept[-1])
 for part in reversed(kept):
     sys.stdout.buffer.write(part)

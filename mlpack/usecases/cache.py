@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpack.delivery.environment import FOLDER
 from mlpack.files import ABANDONED, disk_errors
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _ENTRY = re.compile(r"[0-9a-f]{64}\.(?:json|told)")
+_KEY = re.compile(r"[0-9a-f]{16}")
 _SCRATCH = ".scratch."
 BLOBS = "blobs"
 BROKEN_OFF = "broken off"
@@ -27,7 +29,8 @@ class Kind:
 
     Attributes:
         name: ``blobs`` (layers, wheels and base images by digest), the name of what is remembered
-            (``layers``, ``wheels`` ...), or ``broken off``: what killed builds left.
+            (``layers``, ``wheels`` ...), ``environments`` of models that were compared or pulled,
+            or ``broken off``: what killed builds left.
         entries: how many.
         size: of all of them, in bytes.
     """
@@ -98,13 +101,25 @@ def _entries(root: Path) -> Iterator[_Entry]:
         if folder.is_symlink() or not folder.is_dir():
             continue
         if folder.name.startswith(_SCRATCH):
-            inside = [path for path in folder.rglob("*") if path.is_file()]
-            size = sum(path.stat(follow_symlinks=False).st_size for path in inside)
-            yield _Entry(BROKEN_OFF, folder, size, folder.stat().st_mtime)
+            yield _Entry(BROKEN_OFF, folder, _size(folder), folder.stat().st_mtime)
+        elif folder.name == FOLDER:
+            yield from _environments(folder)
         elif folder.name == BLOBS:
             yield from _files(BLOBS, folder / "sha256", _HEX)
         elif re.fullmatch(r"[a-z]+", folder.name):
             yield from _files(folder.name, folder, _ENTRY)
+
+
+def _environments(root: Path) -> Iterator[_Entry]:
+    """Environments of models; a file of each that is in another too counts for both."""
+    for folder in _listed(root):
+        if _KEY.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            yield _Entry(FOLDER, folder, _size(folder), folder.stat().st_mtime)
+
+
+def _size(folder: Path) -> int:
+    inside = [path for path in folder.rglob("*") if path.is_file()]
+    return sum(path.stat(follow_symlinks=False).st_size for path in inside)
 
 
 def _files(kind: str, folder: Path, pattern: re.Pattern[str]) -> Iterator[_Entry]:

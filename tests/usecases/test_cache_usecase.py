@@ -36,6 +36,11 @@ def root(tmp_path):
     busy = cache.root / ".scratch.now"
     busy.mkdir()
     made(busy, 100)
+    environment = cache.root / "environments" / ("0" * 16)
+    environment.mkdir(parents=True)
+    (environment / "python").write_bytes(b"x" * 11)
+    made(environment, 900)
+    (cache.root / "environments" / "mine").mkdir()
     (cache.root / "notes.txt").write_text("mine")
     (cache.root / "blobs" / "sha256" / "mine").write_text("mine")
     outside = tmp_path / "outside"
@@ -50,13 +55,19 @@ def test_what_it_holds(root):
     assert contents(root).kinds == (
         Kind("blobs", 2, 330),
         Kind(BROKEN_OFF, 2, 7),
+        Kind("environments", 1, 11),
         Kind("layers", 1, SIZE),
     )
 
 
 def test_what_is_older_is_removed_and_nothing_else(root, tmp_path):
     found = clean(root, before=NOW - 500)
-    assert found.removed == (Kind("blobs", 1, 300), Kind(BROKEN_OFF, 1, 7), Kind("layers", 1, SIZE))
+    assert found.removed == (
+        Kind("blobs", 1, 300),
+        Kind(BROKEN_OFF, 1, 7),
+        Kind("environments", 1, 11),
+        Kind("layers", 1, SIZE),
+    )
     assert found.kinds == (Kind("blobs", 1, 30), Kind(BROKEN_OFF, 1, 0))
     assert (tmp_path / "outside" / f"{'0' * 64}.told").read_text() == "precious"
 
@@ -66,6 +77,7 @@ def test_all_of_it_is_removed_but_what_is_being_made_and_what_is_not_its_own(roo
     assert [kind.name for kind in found.kinds] == [BROKEN_OFF]
     assert (root / ".scratch.now").is_dir()
     assert (root / "notes.txt").read_text() == "mine"
+    assert (root / "environments" / "mine").is_dir()
     assert (root / "blobs" / "sha256" / "mine").is_file()
     assert (tmp_path / "outside" / f"{'0' * 64}.told").read_text() == "precious"
 
