@@ -106,6 +106,31 @@ def with_mlpack(folder: Path) -> Environment:
     return environment
 
 
+def copied(source: Path, root: Path) -> Path:
+    """A project without what was made of it."""
+    made = ("models", "dist", ".mlpack", "__pycache__", "*.lock*")
+    return Path(shutil.copytree(source, root, ignore=shutil.ignore_patterns(*made)))
+
+
+def built_penguins(folder: Path, base: Path) -> tuple[Environment, Path]:
+    """The penguins with an image, and the environment that built them."""
+    environment = with_mlpack(folder / "environment")
+    root = copied(EXAMPLES / "penguins", folder / "penguins")
+    for words in (["lock"], ["install"], ["train"]):
+        environment.mlpack(*words, cwd=root)
+    environment.mlpack("build", "--base", f"archive:{base}", "--no-load", cwd=root)
+    return environment, root
+
+
+def damage(root: Path, line: str) -> None:
+    """Let the penguins' ``data.load`` do one thing more to what it has ``found``."""
+    with (root / "src" / "penguins" / "data.py").open("a") as out:
+        out.write(
+            "\n_real = load\n\n\ndef load(config):\n    found = _real(config).copy()\n"
+            f"    {line}\n    return found\n"
+        )
+
+
 def free_port() -> int:
     """A port of loopback that nothing listens on."""
     with socket.socket() as listener:

@@ -11,13 +11,12 @@ import functools
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments import EXAMPLES, kept_until_the_end
+from environments import EXAMPLES, copied, kept_until_the_end
 
 CHECK, WRONG, OUTSIDE, UNPROVED, INTERRUPTED = 1, 3, 4, 5, 130
 NAME = "penguins"
@@ -143,8 +142,7 @@ def refused_by_artifact(project: Path, *arguments, code: int, says=()) -> None:
 def prepare(base: Path) -> Path:
     """The example of the penguins, locked, trained and built once: what every case begins with."""
     project = kept_until_the_end("mlpack-prepared-") / NAME
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__", "*.lock*")
-    shutil.copytree(EXAMPLES / NAME, project, ignore=ignored)
+    copied(EXAMPLES / NAME, project)
     for words in (["lock"], ["train"], ["build", "--base", f"archive:{base}", "--no-load"]):
         succeeded(*words, cwd=project)
     return project

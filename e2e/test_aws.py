@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 from bundling import Remembering
 from cloud import KEYS, REGION, ROLE, serve
-from environments import EXAMPLES, run, with_mlpack
+from environments import built_penguins, run
 from lambda_api import event
 
 from mlpack.targets.aws_lambda import make
@@ -61,14 +60,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(base, registry, engine, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("aws")
-    environment = with_mlpack(folder / "environment")
-    root = folder / "penguins"
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__", "*.lock*")
-    shutil.copytree(EXAMPLES / "penguins", root, ignore=ignored)
-    for words in (["lock"], ["install"], ["train"]):
-        environment.mlpack(*words, cwd=root)
-    environment.mlpack("build", "--base", f"archive:{base}", "--no-load", cwd=root)
+    environment, root = built_penguins(tmp_path_factory.mktemp("aws"), base)
     artifact = json.loads((root / "dist" / "build.json").read_text())["artifacts"]["image"]
     run("docker", "load", "--input", root / "dist" / artifact["file"])
     with serve(registry, engine, artifact["image"]) as cloud:

@@ -16,7 +16,17 @@ from pathlib import Path
 
 import docker
 import pytest
-from environments import EXAMPLES, ROOT, free_port, missing, post, run, wait_ready, with_mlpack
+from environments import (
+    ROOT,
+    built_penguins,
+    copied,
+    damage,
+    free_port,
+    missing,
+    post,
+    run,
+    wait_ready,
+)
 from load import Load
 
 BRIDGE = "mlpack-tests"
@@ -220,15 +230,7 @@ class Project:
 @pytest.fixture(scope="module")
 def built(base, tmp_path_factory):
     """The penguins, and the environment that built them."""
-    folder = tmp_path_factory.mktemp("docker-target")
-    environment = with_mlpack(folder / "environment")
-    root = folder / "penguins"
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__", "*.lock*")
-    shutil.copytree(EXAMPLES / "penguins", root, ignore=ignored)
-    for words in (["lock"], ["install"], ["train"]):
-        environment.mlpack(*words, cwd=root)
-    environment.mlpack("build", "--base", f"archive:{base}", "--no-load", cwd=root)
-    return environment, root
+    return built_penguins(tmp_path_factory.mktemp("docker-target"), base)
 
 
 @pytest.fixture(scope="module")
@@ -284,18 +286,11 @@ def test_ten_deploys_and_five_ways_back_lose_no_request(project):
 
 def test_the_gate_stops_a_worse_model_unless_it_is_forced(project, base, tmp_path):
     before = project.status()["live"]
-    root = tmp_path / "shuffled"
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__")
-    shutil.copytree(project.root, root, ignore=ignored)
+    root = copied(project.root, tmp_path / "shuffled")
     (root / "pyproject.toml").write_text(
         (root / "pyproject.toml").read_text().replace('version = "0.1.0"', 'version = "0.2.0"')
     )
-    with (root / "src" / "penguins" / "data.py").open("a") as out:
-        out.write(
-            "\n_real = load\n\n\ndef load(config):\n    found = _real(config)\n"
-            '    mixed = found["species"].sample(frac=1, random_state=1)\n'
-            "    return found.assign(species=mixed.to_numpy())\n"
-        )
+    damage(root, 'found["species"] = found["species"].sample(frac=1, random_state=1).array')
     worse = Project(project.environment, root, project.port, project.host)
     worse.path = project.path
     worse.configure(env={"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl", "MLPACK_SAMPLE_RATE": "1"})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
-from environments import EXAMPLES, with_mlpack
+from environments import EXAMPLES, copied, damage, with_mlpack
 
 FAULTS = {
     "shuffled labels": ('found["species"] = found["species"].sample(frac=1, random_state=1).array'),
@@ -33,8 +32,7 @@ def environment(tmp_path_factory):
 
 def built(environment, root, prepare=lambda _: None):
     """The penguins, changed by `prepare`, trained and built as a zip."""
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__")
-    shutil.copytree(EXAMPLES / "penguins", root, ignore=ignored)
+    copied(EXAMPLES / "penguins", root)
     prepare(root)
     for words in (["lock"], ["train"], ["build", "--only", "zip"]):
         environment.mlpack(*words, cwd=root)
@@ -65,22 +63,9 @@ def stops(report):
     return {(each["check"], each.get("where", "")) for each in found}
 
 
-def damaged(line):
-    """Changes what `data.load` gives."""
-
-    def prepare(root):
-        with (root / "src" / "penguins" / "data.py").open("a") as out:
-            out.write(
-                "\n_real = load\n\n\ndef load(config):\n    found = _real(config).copy()\n"
-                f"    {line}\n    return found\n"
-            )
-
-    return prepare
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_model_is_stopped_for_the_right_reason(environment, before, tmp_path, fault):
-    root = built(environment, tmp_path / "penguins", damaged(FAULTS[fault]))
+    root = built(environment, tmp_path / "penguins", lambda root: damage(root, FAULTS[fault]))
     report = compared(environment, root, before, 1)
     assert report["stopped"]
     assert REASONS[fault] in stops(report)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from environments import EXAMPLES, missing, run, with_mlpack
+from environments import built_penguins, missing, run
 
 from conftest import running_registry
 
@@ -48,15 +48,7 @@ def private(authority, tmp_path_factory):
 @pytest.fixture(scope="module")
 def project(base, tmp_path_factory):
     """The penguins, built, and the environment that built them."""
-    folder = tmp_path_factory.mktemp("private-project")
-    environment = with_mlpack(folder / "environment")
-    root = folder / "penguins"
-    ignored = shutil.ignore_patterns("models", "dist", ".mlpack", "__pycache__", "*.lock*")
-    shutil.copytree(EXAMPLES / "penguins", root, ignore=ignored)
-    for words in (["lock"], ["install"], ["train"]):
-        environment.mlpack(*words, cwd=root)
-    environment.mlpack("build", "--base", f"archive:{base}", "--no-load", cwd=root)
-    return environment, root
+    return built_penguins(tmp_path_factory.mktemp("private-project"), base)
 
 
 def configure(root: Path, registry, ca_file: Path | None) -> None:
