@@ -60,7 +60,7 @@ def _values_graph() -> bytes:
         helper.make_node("Mul", ["numbers", "two"], ["twice"]),
         helper.make_node("Concat", ["numbers", "twice"], ["value"], axis=1),
     ]
-    return bundles._graph(  # noqa: SLF001 - a helper of the other tests
+    return bundles.made_graph(
         nodes,
         [("numbers", TensorProto.DOUBLE, [None, 1])],
         [("value", TensorProto.DOUBLE, [None, 2])],
@@ -69,7 +69,7 @@ def _values_graph() -> bytes:
 
 
 def _clusters_graph() -> bytes:
-    return bundles._graph(  # noqa: SLF001 - a helper of the other tests
+    return bundles.made_graph(
         [helper.make_node("Reshape", ["codes", "flat"], ["label"])],
         [("codes", TensorProto.INT64, [None, 1])],
         [("label", TensorProto.INT64, [None])],

@@ -82,7 +82,7 @@ def classifier_graph() -> bytes:
         helper.make_node("Equal", ["age", "thirteen"], ["is_13"]),
         helper.make_node("Reshape", ["is_13", "flat"], ["refused"]),
     ]
-    return _graph(
+    return made_graph(
         nodes,
         [("numbers", TensorProto.DOUBLE, [None, 3]), ("codes", TensorProto.INT64, [None, 1])],
         [
@@ -118,7 +118,7 @@ def regression_graph() -> bytes:
         helper.make_node("Cast", ["codes"], ["codes_f"], to=TensorProto.DOUBLE),
         helper.make_node("Add", ["twice", "codes_f"], ["value"]),
     ]
-    return _graph(
+    return made_graph(
         nodes,
         [("numbers", TensorProto.DOUBLE, [None, 1]), ("codes", TensorProto.INT64, [None, 1])],
         [("value", TensorProto.DOUBLE, [None, 1])],
@@ -148,7 +148,7 @@ def outliers_graph() -> bytes:
         helper.make_node("Equal", ["numbers", "thirteen"], ["is_13"]),
         helper.make_node("Reshape", ["is_13", "flat"], ["refused"]),
     ]
-    return _graph(
+    return made_graph(
         nodes,
         [("numbers", TensorProto.DOUBLE, [None, 1])],
         [
@@ -174,7 +174,7 @@ def text_graph() -> bytes:
         helper.make_node("ScatterND", ["none", "at", "counts"], ["label"], reduction="add"),
         helper.make_node("Equal", ["label", "three"], ["refused"]),
     ]
-    return _graph(
+    return made_graph(
         nodes,
         [("text_0", TensorProto.INT64, [None, 3]), ("rows", TensorProto.INT64, [1])],
         [("label", TensorProto.INT64, [None]), ("refused", TensorProto.BOOL, [None])],
@@ -186,7 +186,7 @@ def _integer(value: int):
     return helper.make_tensor("value", TensorProto.INT64, [1], [value])
 
 
-def _graph(nodes, inputs, outputs, constants, tensors=()) -> bytes:
+def made_graph(nodes, inputs, outputs, constants, tensors=()) -> bytes:
     graph = helper.make_graph(
         nodes,
         "test",
