@@ -194,7 +194,7 @@ def test_dates_reach_the_model(tmp_path):
         bundles.bundle(
             tmp_path,
             signature,
-            model=bundles._graph(
+            model=bundles.made_graph(
                 [bundles.helper.make_node("Identity", ["numbers"], ["value"])],
                 [("numbers", 11, [None, 1])],
                 [("value", 11, [None, 1])],
