@@ -41,11 +41,11 @@ class Environments:
         key = sha256(f"{wanted}\n{model.exact}\n{model.requirements}".encode())[:16]
         folder = self.root / key
         python = folder / "bin" / "python"
-        if (folder / _READY).is_file():
+        if _whole(folder, python):
             return python
         self.root.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(self.root / f"{key}.lock"):
-            if (folder / _READY).is_file():
+            if _whole(folder, python):
                 return python
             title = f"Installing what {model.manifest.name} {model.manifest.version} needs"
             with reporter.stage(title) as stage:
@@ -83,6 +83,11 @@ class Environments:
                 where=f"{model.manifest.name} {model.manifest.version}",
             )
         (folder / _READY).touch()
+
+
+def _whole(folder: Path, python: Path) -> bool:
+    """Whether it was made to its end, and the Python that it points to was not removed since."""
+    return (folder / _READY).is_file() and python.is_file()
 
 
 def _version(model: Unpacked) -> str:
