@@ -83,9 +83,9 @@ def gate(
     limits = gate_limits.read(config.load(project.config_dir, environment))
     if not limits.enabled or "fetch" not in target.verbs:
         return ""
-    if _answers(target, built):
-        return ""
     try:
+        if _answers(target, built):
+            return ""
         report = _gated(project, console, target, built, limits)
     except MlpackError as error:
         if not force:

@@ -42,6 +42,9 @@ class Served:
 
     Attributes:
         start_seconds: from the start of its process until it answered that it is ready.
+
+    Raises:
+        OutsideError: it cannot be started, or does not get ready.
     """
 
     def __init__(self, model: Unpacked, python: Path, env: Mapping[str, str]) -> None:
@@ -49,24 +52,22 @@ class Served:
         # A file and no pipe, which a long log would fill while nobody reads it.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         began = time.perf_counter()
-        self._process = subprocess.Popen(
-            [
-                str(python),
-                "-m",
-                model.manifest.package,
-                "serve",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-            ],
-            cwd=model.library,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        words = ("serve", "--host", "127.0.0.1", "--port", "0")
+        try:
+            self._process = subprocess.Popen(
+                [str(python), "-m", model.manifest.package, *words],
+                cwd=model.library,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._log.close()
+            raise OutsideError(
+                f"its server cannot be started: {error.strerror}", where=self._where
+            ) from error
         try:
             self._port = self._told(began)
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SECONDS)
@@ -105,6 +106,7 @@ class Served:
                 self._connection.close()  # it was idle for too long
                 return self._once(method, path, body)
         except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # what is left of this answer belongs to no other
             raise OutsideError(f"its server does not answer: {error}", where=self._where) from error
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:

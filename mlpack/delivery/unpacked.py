@@ -6,6 +6,7 @@ left out. The server that is started on it checks every data file's digest itsel
 
 from __future__ import annotations
 
+import errno
 import re
 import tarfile
 import zipfile
@@ -37,6 +38,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _FILES = 100_000
 _LARGEST = 16 << 30
 _CHUNK = 1 << 20
+_NO_NAME = frozenset((errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR))
 
 
 @dataclass(frozen=True)
@@ -196,13 +198,18 @@ def _place(root: Path, name: str, content: BinaryIO, where: str) -> None:
         path = root / contained(name)
     except ValueError as error:
         raise InputError(f"{name[:200]!r} in it leads outside", where=where) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             while chunk := content.read(_CHUNK):
                 out.write(chunk)
     except DAMAGE as error:
         raise InputError(f"it is damaged: {error}", where=where) from error
+    except OSError as error:
+        if error.errno not in _NO_NAME:
+            raise
+        told = f"{name[:200]!r} in it can be no file: {error.strerror}"
+        raise InputError(told, where=where) from error
 
 
 def _locked(root: Path) -> str:
@@ -242,6 +249,8 @@ def _line(component: _Component) -> str:
         )
     except InvalidRequirement as error:
         raise InputError(f"{component.name[:80]!r} is no package", where=SBOM_FILE) from error
+    if told.name != component.name:  # such as an address, which may stand where a name does
+        raise InputError(f"{component.name[:80]!r} is no package", where=SBOM_FILE)
     hashes = [f" \\\n    --hash=sha256:{each.content}" for each in component.hashes]
     if not all(_HEX.fullmatch(each.content) for each in component.hashes):
         raise InputError(f"{component.name} has a hash that is none", where=SBOM_FILE)

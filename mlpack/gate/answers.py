@@ -28,7 +28,7 @@ class Answers:
     """Answers to some rows; what was refused is NaN and None.
 
     Attributes:
-        refused: bool [rows].
+        refused: bool [rows]; true too where a number of the answer is null: that is no answer.
         labels: a label of each row, or a list of labels; None where the model has none.
         classes: the labels that probabilities are told for, as texts.
         probabilities: float64 [rows, classes]; None where there are none.
@@ -119,6 +119,9 @@ def parse(predictions: Sequence[Mapping[str, Any] | None]) -> Answers:
     if key is not None:
         width = len(first[key]) if isinstance(first[key], list) else 1
         values = _numbers([None if each is None else each[key] for each in predictions], width)
+    for numbers in (probabilities, values):
+        if numbers is not None:
+            refused = refused | np.isnan(numbers).any(axis=1)
     return Answers(refused, labels, classes, probabilities, values)
 
 

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpack.delivery.environment import Environments
-from mlpack.delivery.unpacked import found
+from mlpack.delivery.unpacked import LIB, found
 from mlpack.errors import InputError
 from mlpack.files import write
 from mlpack.operating import Sampling
 from mlpack.ports import Reporter, Target
+from mlpack.runtime.contract import MANIFEST_FILE
+from mlpack.sbom import SBOM_FILE
 from mlpack.usecases import operate
+from mlpack.user_code import RUNTIME
 
 SAMPLES = "samples.jsonl"
+
+_OURS = frozenset((LIB, SAMPLES, SBOM_FILE))
+_MODEL = f"*/{RUNTIME}/data/{MANIFEST_FILE}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def pull(
         InputError: nothing runs there, or the folder holds something else.
         OutsideError: the target or an index does not answer.
     """
-    if into.exists() and any(into.iterdir()) and not (into / "lib").is_dir():
+    if not _replaceable(into):
         raise InputError("the folder holds something else", where=str(into), hint="-o FOLDER")
     there = operate.fetch(target, release, into, reporter)
     if there is None:
@@ -97,3 +103,13 @@ def pull(
         samples=samples,
         rows=count,
     )
+
+
+def _replaceable(into: Path) -> bool:
+    """Whether nothing is lost where a folder is replaced: it has what a pull has left, alone."""
+    if not into.exists():
+        return True
+    if not into.is_dir():
+        return False
+    names = {each.name for each in into.iterdir()}
+    return not names or (names <= _OURS and any((into / LIB).glob(_MODEL)))

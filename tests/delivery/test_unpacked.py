@@ -87,6 +87,21 @@ def test_links_and_devices_are_left_out_and_names_stay_inside(tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("app/lib/a", "app/lib/a/b"),
+        ("app/lib/a/b", "app/lib/a"),
+        (f"app/lib/{'x' * 300}",),
+        ("app//etc/passwd",),
+    ],
+)
+def test_names_that_can_be_no_files_are_a_fault_of_the_archive(tmp_path, names):
+    members = [(tarfile.TarInfo(name), b"1") for name in names]
+    with tar_with(*members) as tar, pytest.raises(InputError, match=r"no file|leads outside"):
+        unpack_tar(tar, tmp_path / "root", "a tar")
+
+
 def test_what_is_no_artifact_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / "x.txt").write_text("x")
     (tmp_path / "x.zip").write_bytes(b"no zip")
@@ -107,6 +122,8 @@ def test_what_is_no_artifact_is_refused_and_leaves_nothing(tmp_path):
     "component",
     [
         {"name": "a b", "version": "1", "purl": "pkg:pypi/a", "hashes": []},
+        {"name": "a @ http://evil/a.whl#", "version": "1", "purl": "pkg:pypi/a"},
+        {"name": "a @ file:///evil", "version": "1", "purl": "pkg:pypi/a"},
         {"name": "a", "version": "1 --index-url http://evil", "purl": "pkg:pypi/a"},
         {"name": "a", "version": "1\nevil @ http://evil", "purl": "pkg:pypi/a"},
         {"name": "a", "version": "1", "purl": "pkg:pypi/a", "bom-ref": "x#\n-r evil"},

@@ -125,3 +125,16 @@ def test_a_row_is_in_one_group_of_a_column_at_most(cells):
 def test_nothing_in_common_is_everything_another():
     one = Answers(np.array([False, False]), values=np.zeros((2, 1)))
     assert compare(rows(2), one, labels("a", "b")).changed == 2
+
+
+def test_a_null_is_no_answer():
+    rows = Rows(tuple({"a": place} for place in range(100)), None, "a test")
+    whole = parse([{"value": float(place)} for place in range(100)])
+    holed = parse([{"value": None if place < 5 else float(place)} for place in range(100)])
+    found = compare(rows, whole, holed)
+    assert (found.rows, found.newly_refused, found.refused_before) == (95, 5, 0)
+    assert (found.changed, found.moved) == (0, 0.0)
+    back = compare(rows, holed, whole)
+    assert (back.rows, back.newly_refused, back.refused_before) == (95, 0, 5)
+    shares = [{"label": "a", "probabilities": {"a": None, "b": 0.5}}]
+    assert parse(shares).refused.tolist() == [True]

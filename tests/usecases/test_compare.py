@@ -103,6 +103,16 @@ def test_a_worse_model_is_stopped_with_the_reason(tmp_path):
     refuse(compared(before, before), "dist", "look")
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_model_that_answers_null_is_stopped(tmp_path, labelled):
+    rows = ROWS if labelled else replace(ROWS, target=None)
+    before, after = one(tmp_path, "before"), one(tmp_path, "after", factor=float("nan"))
+    report = compared(before, after, rows, measure=True)
+    assert ("predictions", "") in stops(report)
+    assert (report.changed.rows, report.changed.newly_refused) == (0, 200)
+    assert report.speed == ()  # no row is answered by both
+
+
 def test_rows_that_are_spread_otherwise_are_told(tmp_path):
     before = one(tmp_path, "before")
     far = Rows(tuple({"size": 1000 + each} for each in SIZES), None, "far away")
