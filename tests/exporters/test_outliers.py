@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from exporting import NUMBERS, PENGUINS, STRINGS, assert_equal, proved
+from exporting import EXACT, NUMBERS, PENGUINS, STRINGS, assert_equal, proved
 from sklearn.compose import make_column_transformer
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
@@ -31,7 +31,7 @@ DETECTORS = [
     IsolationForest(n_estimators=20, contamination=0.1, max_features=2, random_state=0),
     IsolationForest(n_estimators=10, max_samples=16, bootstrap=True, random_state=0),
     LocalOutlierFactor(novelty=True),
-    LocalOutlierFactor(5, novelty=True, contamination=0.1, algorithm="brute"),
+    LocalOutlierFactor(5, novelty=True, contamination=0.1, algorithm="kd_tree"),
     OneClassSVM(nu=0.2),
     EllipticEnvelope(random_state=0),
 ]
@@ -44,6 +44,28 @@ def test_labels_and_scores(detector):
     assert set(pipeline.predict(FRAME)) == {-1, 1}
     assert exported.form == "onnx"
     assert all(check.labels_wrong == 0 for check in report.checks)
+
+
+def test_neighbours_by_products_are_exact_where_no_two_are_equally_near():
+    """Of equals it hangs on rounding, which in the original is another with another processor.
+
+    Even with another number of threads: it asks BLAS for parts of other sizes then.
+    """
+    detector = LocalOutlierFactor(5, novelty=True, contamination=0.1, algorithm="brute")
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), detector).fit(FRAME)
+    _, _, exported = proved(pipeline, FRAME)
+    assert exported.form == "onnx"
+    frame = pd.concat([FRAME, *(FRAME.assign(**{name: np.nan}) for name in NUMBERS)])
+    points, rows = (pipeline[:-1].transform(each) for each in (FRAME, frame))
+    far = np.sort(((rows[:, np.newaxis] - points) ** 2).sum(axis=2), axis=1)
+    alone = far[:, 5] - far[:, 4] > 1e-12
+    assert 0.8 < np.mean(alone) < 1
+    signature = observe(FRAME, pipeline, target=None, source="train")
+    session = Session(signature, OnnxEngine(exported.model, exported.encoding, signature))
+    told = session.columns(dict(frame.items()))
+    wanted = pipeline.decision_function(frame)
+    assert np.abs(told.values[alone, 0] - wanted[alone]).max() <= EXACT
+    assert np.array_equal(told.labels[alone] == 1, wanted[alone] >= 0)
 
 
 def test_a_line_around_most_rows():
