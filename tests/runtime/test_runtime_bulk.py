@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import struct
 from itertools import chain
 
 import msgspec
@@ -28,7 +29,7 @@ from mlpack.runtime.validate import Validator
 from mlpack.runtime.values import Clean
 from mlpack.runtime.vocabulary import LONGEST, Texts, Vocabulary
 from mlpack.runtime.watch import Counter
-from mlpack.runtime.words import Words
+from mlpack.runtime.words import Said, Words
 
 LONG = "between the first and the last eight bytes of it "
 CITIES = (
@@ -360,6 +361,114 @@ def test_damaged_batches_are_read_as_without_a_vocabulary_or_refused_alike():
     assert outcomes == {str, dict}
 
 
+def in_order(rows: int) -> dict[str, list]:
+    """Columns of which nothing is in doubt."""
+    return {name: [some[row % len(some)] for row in range(rows)] for name, some in ORDERLY.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("visits", np.full(300, 1.5)),
+        ("visits", np.full(300, 2.0)),
+        ("visits", np.full(300, 2**63 + 5, dtype=np.uint64)),
+        ("visits", np.full(300, 5, dtype=np.uint64)),
+        ("visits", np.full(300, 2**31 - 1, dtype=np.int32)),
+        ("visits", np.ones(300, dtype=np.bool_)),
+        ("tiny", np.full(300, -1)),
+        ("tiny", np.full(300, 256)),
+        ("size", np.full(300, 1e39)),
+        ("size", np.full(300, -1e39)),
+        ("size", np.full(300, 3)),
+        ("size", np.full(300, np.nan)),
+        ("age", np.full(300, 2**53 + 1)),
+        ("age", np.ones(300, dtype=np.bool_)),
+        ("age", np.full(300, np.inf)),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 300])
+def test_arrays_of_every_kind_are_judged_as_a_few_are(name, values, rows):
+    usual = np.array(ORDERLY[name])[np.arange(300) % len(ORDERLY[name])]
+    odd = np.where(np.arange(300) < rows, values, usual.astype(values.dtype))
+    data = {**in_order(300), name: odd}
+    validators = Validator(SIGNATURE, Schema()), Validator(SIGNATURE, Schema())
+    same(validators[0].columns(data), ten_by_ten(validators[1], data))
+
+
+def stream_of(data: dict[str, pa.Array], **options) -> bytes:
+    """A stream with one batch."""
+    out = io.BytesIO()
+    table = pa.table(data)
+    with pa.ipc.new_stream(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+BATCH = {
+    "age": pa.array([1.5, None] * 600),
+    "visits": pa.array(range(1200)),
+    "city": pa.array(["Berlin", "Aachen", "Bonn"] * 400),
+}
+# What the batch of these says: where each buffer begins and how long it is; then of each column
+# how many values it has, and how many are missing.
+BUFFERS = [(0, 150), (152, 9600), (9752, 0), (9752, 9600), (19352, 0), (19352, 4804), (24160, 6400)]
+NODES = [(1200, 600), (1200, 0), (1200, 0)]
+
+
+def lying(body: bytes, true: tuple[int, int], false: tuple[int, int]) -> bytes:
+    """The stream with another pair of numbers in its batch's head."""
+    return body.replace(struct.pack("<qq", *true), struct.pack("<qq", *false), 1)
+
+
+LIES = [
+    (NODES[0], (1199, 600)),
+    (NODES[1], (1199, 0)),
+    (BUFFERS[1], (0, 9600)),  # the numbers are what says which are missing
+    (BUFFERS[3], BUFFERS[1]),  # two columns of the same bytes
+    (BUFFERS[3], (BUFFERS[3][0] - 8, 9600)),
+    (BUFFERS[3], (-8, 9600)),
+    (BUFFERS[3], (BUFFERS[3][0], -1)),
+    (BUFFERS[3], (BUFFERS[3][0], 9599)),
+    (BUFFERS[3], (BUFFERS[3][0], 1 << 40)),
+    (BUFFERS[3], (1 << 62, 9600)),
+    (BUFFERS[5], (BUFFERS[5][0], 4800)),
+    (BUFFERS[6], (BUFFERS[6][0], 6399)),
+    (BUFFERS[6], (BUFFERS[6][0], 0)),
+    (BUFFERS[6], (BUFFERS[6][0], 6409)),
+]
+
+
+@pytest.mark.parametrize(("true", "false"), LIES)
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, None])
+def test_a_batch_that_lies_about_its_bytes_is_refused(vocabulary, true, false):
+    body = stream_of(BATCH)
+    assert list(arrow_read.read(body, 1200, lambda _: None, vocabulary)["visits"]) == [*range(1200)]
+    told = lying(body, true, false)
+    assert told != body
+    with pytest.raises(MalformedError):
+        arrow_read.read(told, 1200, lambda _: None, vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("place", "offset"), [(0, -1), (0, -(2**31)), (600, 6401), (1200, 6401), (1200, 2**31 - 1)]
+)
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, None])
+def test_texts_that_lie_outside_of_their_buffer_are_refused(vocabulary, place, offset):
+    body = bytearray(stream_of(BATCH))
+    offsets = np.array([0, *np.cumsum([6, 6, 4] * 400)], dtype="<i4").tobytes()
+    start = bytes(body).index(offsets) + 4 * place
+    body[start : start + 4] = struct.pack("<i", offset)
+    with pytest.raises(MalformedError):
+        arrow_read.read(bytes(body), 1200, lambda _: None, vocabulary)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_compressed_batches_of_many_rows_are_refused_too(compression):
+    body = stream_of(BATCH, compression=compression)
+    with pytest.raises(MalformedError, match="compressed"):
+        arrow_read.read(body, 1200, lambda _: None, VOCABULARY)
+
+
 HOSTILE = [
     *["", "nan", "NaN", "inf", "-inf", "1e5", "1E-7", "1_000", " 5", "5 ", "+5", "-", ".", "-.5"],
     *["5.", "-0", "-0.0", "0x10", "١", "9007199254740993", "123456789.123456789", "1.5", "1.0"],
@@ -469,6 +578,17 @@ def test_doubtful_sheets_are_read_row_by_row(text):
     assert csv_bulk.read(text.encode(), SIGNATURE, 1000, VOCABULARY) is None
 
 
+@pytest.mark.parametrize("name", ["age", "visits", "city", "vip"])
+@pytest.mark.parametrize("cell", [each for each in HOSTILE if not set(each) & set('",\0\r\n')])
+def test_one_odd_cell_of_a_sheet_is_read_as_in_a_row_of_its_own(name, cell):
+    values = [*FINE[name][:2], cell] * 7
+    body = "\n".join([f"{name},street", *(f"{value},a" for value in values)]).encode()
+    many, few = csv_bulk.read(body, SIGNATURE, 350, VOCABULARY), by_row(body)
+    assert many is not None
+    one, other = Validator(SIGNATURE, Schema()), Validator(SIGNATURE, Schema())
+    same(one.columns(many), ten_by_ten(other, few))
+
+
 def test_whole_numbers_that_a_float_does_not_hold_are_exact():
     wanted = [2**53 + 1, 2**53 - 1, -(2**53) - 1, 2**63 - 1, 7] * 5
     body = "\n".join(["visits", *map(str, wanted)]).encode()
@@ -508,6 +628,66 @@ def test_decimals_are_read_as_python_reads_them(texts):
         elif len(text) < 15 and set(text) <= set("0123456789.-"):
             with pytest.raises(ValueError, match="float"):
                 float(text)
+
+
+@pytest.mark.parametrize("length", range(1, decimals.LONGEST + 3))
+def test_a_decimal_with_one_other_character_anywhere_is_not_read(length):
+    digits = "9876543210123456789"[:length]
+    odd = [
+        digits[:place] + other + digits[place + 1 :]
+        for place in range(length)
+        for other in "/:+-eE_ x\0\x7f\x80\xb0\xff,"
+        if (place, other) != (0, "-")
+    ]
+    odd += [
+        digits[:one] + "." + digits[one + 1 : two] + "." + digits[two + 1 :]
+        for one in range(length)
+        for two in range(one + 1, length)
+    ]
+    good = [digits, *(digits[:at] + "." + digits[at + 1 :] for at in range(length) if length > 1)]
+    good += [f"-{each[1:]}" for each in good if length > 2 and each[1:] != "."]
+    raw = [text.encode("latin-1") for text in (*odd, *good)]
+    lengths = np.array(list(map(len, raw)))
+    starts = decimals.LONGEST + np.cumsum([0, *lengths[:-1]])
+    data = bytes(decimals.LONGEST) + b"".join(raw)
+    found, known = decimals.parsed(data, starts, lengths)
+    assert not known[: len(odd)].any()
+    if length < decimals.LONGEST:
+        assert known[len(odd) :].all()
+        assert list(map(repr, found[len(odd) :].tolist())) == [repr(float(text)) for text in good]
+
+
+def test_a_word_with_one_other_byte_anywhere_is_another():
+    words = [("abcdefgh" * 10)[:length] for length in range(1, LONGEST + 10)]
+    vocabulary = Vocabulary({"c": words})
+    others = [
+        word[:place] + "x" + word[place + 1 :] for word in words for place in range(len(word))
+    ]
+    texts = [*words, *others, "the end, which is too close"]
+    lengths = np.array([list(map(len, texts))])
+    starts = np.array([np.cumsum([0, *lengths[0, :-1]])])
+    places = vocabulary.find(Texts("".join(texts).encode(), starts, lengths), ["c"])[0]
+    assert places[:LONGEST].tolist() == list(range(LONGEST))
+    assert (places[LONGEST:] == -1).all()
+
+
+@pytest.mark.parametrize("column", ["{}sameends", "sameends{}", "{}", "same{}ends"])
+def test_a_word_that_falls_into_the_place_of_another_is_not_it(column):
+    # Of one word there is a table of few places: some of so many texts fall into its own.
+    vocabulary = Vocabulary({"c": [column.format("know!known")]})
+    texts = [column.format(f"{number:010}") for number in range(500)]
+    lengths = np.array([list(map(len, texts))])
+    starts = np.array([np.cumsum([0, *lengths[0, :-1]])])
+    data = "".join(texts).encode() + bytes(8)
+    assert (vocabulary.find(Texts(data, starts, lengths), ["c"]) == -1).all()
+
+
+def test_what_is_said_of_words_is_said_of_the_words_that_are_asked():
+    said = Said(lambda word: -1 if word is None else len(word))
+    places = np.array([0])
+    assert said(Words(("a", None), (), places)).tolist() == [1, -1]
+    assert said(Words(("abc", None), ("de",), places)).tolist() == [3, -1, 2]
+    assert said(Words(("a", None), (), places)).tolist() == [1, -1]
 
 
 @settings(max_examples=300, deadline=None)
