@@ -450,6 +450,17 @@ def test_the_policy_names_what_is_meant(config):
     assert wide == {"LogInToEcr", "LookAtDefinitions", "LookAtTasks", "LookAtTargetGroup"}
 
 
+def test_the_roles_are_passed_in_one_statement(config):
+    """IAM takes each Sid once."""
+    roles = [f"{ROLE}-own", ROLE]
+    made = make({**config, "region": REGION, "task_role": roles[0]}, {})
+    statements = made.policy()["Statement"]
+    sids = [each["Sid"] for each in statements]
+    assert len(sids) == len(set(sids))
+    [passing] = [each for each in statements if each["Action"] == ["iam:PassRole"]]
+    assert passing["Resource"] == sorted(roles)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
