@@ -213,7 +213,7 @@ def statements(
         Statement("RollOut", [f"sagemaker:{verb}" for verb in verbs], things),
         # SageMaker knows no resources for these.
         Statement("List", ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"], ["*"]),
-        passing(endpoint.role, "sagemaker.amazonaws.com"),
+        passing("sagemaker.amazonaws.com", endpoint.role),
         reading_logs(group),
     ]
     if endpoint.alarms:

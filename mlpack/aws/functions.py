@@ -340,6 +340,6 @@ def statements(
             [f"arn:{partition}:ecr:{region}:{account}:repository/{repository}"],
         ),
         Statement("RollOut", [f"lambda:{action}" for action in _ACTIONS], [arn, f"{arn}:*"]),
-        passing(function.role, "lambda.amazonaws.com"),
+        passing("lambda.amazonaws.com", function.role),
         reading_logs(f"arn:{partition}:logs:{region}:{account}:log-group:{group_of(function)}"),
     ]

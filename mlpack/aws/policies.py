@@ -47,12 +47,12 @@ def document(statements: Sequence[Statement]) -> Mapping[str, Any]:
     }
 
 
-def passing(role: str, service: str) -> Statement:
-    """Letting a service of AWS run as a role, such as ``lambda.amazonaws.com``."""
+def passing(service: str, *roles: str) -> Statement:
+    """Letting a service of AWS, such as ``lambda.amazonaws.com``, run as some roles."""
     return Statement(
         "PassRoleTo" + service.partition(".")[0].title().replace("-", ""),
         ["iam:PassRole"],
-        [role],
+        roles,
         {"StringEquals": {"iam:PassedToService": service}},
     )
 

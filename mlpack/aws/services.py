@@ -252,19 +252,19 @@ class Services:
 
         Args:
             number: the revision that failed.
-            seen: what was there before it; nothing runs where there was nothing.
+            seen: what was there before it; where nothing answered, nothing runs.
         """
         now = self.look()
         if now.wanted is None or now.wanted.number != number:
             return
-        change = (
-            {"taskDefinition": f"{self._task.service}:{seen.live}"}
-            if seen.live and seen.live != number
-            else {"desiredCount": 0}
-        )
-        self._ecs.ask(
-            "update_service", cluster=self._task.cluster, service=self._task.service, **change
-        )
+        change: Answer = {}
+        if seen.live not in (0, number):
+            change["taskDefinition"] = f"{self._task.service}:{seen.live}"
+        if not seen.live or not seen.desired:
+            change["desiredCount"] = 0
+        if change:  # else older tasks of the same revision answer, and go on
+            where = {"cluster": self._task.cluster, "service": self._task.service}
+            self._ecs.ask("update_service", **where, **change)
 
     def _reasons(self, number: int) -> str:
         """Why tasks of a revision ended, what ECS tells of the service, and the last lines."""

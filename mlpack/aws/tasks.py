@@ -301,7 +301,7 @@ def statements(task: Task, partition: str, region: str, account: str) -> Sequenc
             [group, f"{group}:*"],
         ),
         reading_logs(group),
-        *(passing(role, "ecs-tasks.amazonaws.com") for role in {task.role, task.task_role} - {""}),
+        passing("ecs-tasks.amazonaws.com", *sorted({task.role, task.task_role} - {""})),
     ]
     if task.target_group:
         found += [

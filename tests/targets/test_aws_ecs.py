@@ -232,6 +232,45 @@ def test_a_first_one_that_never_becomes_ready_does_not_go_on_trying(target, farg
     assert target().status().releases[0].replicas == 2
 
 
+def test_one_that_answers_already_goes_on_where_it_cannot_be_rolled_out_again(
+    target, world, fargate, tmp_path
+):
+    """Somebody was broken off on the way back, and the next one wants what still answers."""
+    second = build(tmp_path, "1.3.0", b"other")
+    deploy(target(), build(tmp_path))
+    deploy(target(), second)
+
+    def killed(request, real):
+        real(**request)
+        world.broken = (len(world.calls), "after")
+
+    fargate.slow = 1000
+    update = world.scripts["ecs", "update_service"]
+    world.scripts["ecs", "update_service"] = lambda request, real: (
+        killed(request, lambda **given: update(given, real))
+    )
+    with pytest.raises(KilledError):
+        target().rollback(None, Remembering())
+    world.scripts["ecs", "update_service"], world.broken = update, None
+    assert live(target())[0] == "1.3.0"
+    world.time += 1000
+    with pytest.raises(OutsideError, match="does not run after"):
+        deploy(target(), second)
+    found = target().status().releases[0]
+    assert (found.version, found.state, found.replicas) == ("1.3.0", "live", 2)
+
+
+def test_a_service_that_was_put_to_sleep_sleeps_on(target, world, fargate, config, tmp_path):
+    deploy(target(), build(tmp_path))
+    world.client("ecs").update_service(service=config["service"], desiredCount=0)
+    fargate.bad, fargate.breaks = {2}, False
+    with pytest.raises(OutsideError, match="does not run after"):
+        deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    told = world.asked("update_service")[-1]
+    assert told["taskDefinition"].endswith(":1")
+    assert told["desiredCount"] == 0
+
+
 def test_while_it_rolls_both_are_shown(target, fargate, tmp_path):
     deploy(target(), build(tmp_path))
     fargate.slow = 1000
@@ -448,6 +487,17 @@ def test_the_policy_names_what_is_meant(config):
     assert f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/main/churn" in text
     wide = {s["Sid"] for s in made.policy()["Statement"] if s["Resource"] == ["*"]}
     assert wide == {"LogInToEcr", "LookAtDefinitions", "LookAtTasks", "LookAtTargetGroup"}
+
+
+def test_the_roles_are_passed_in_one_statement(config):
+    """IAM takes each Sid once."""
+    roles = [f"{ROLE}-own", ROLE]
+    made = make({**config, "region": REGION, "task_role": roles[0]}, {})
+    statements = made.policy()["Statement"]
+    sids = [each["Sid"] for each in statements]
+    assert len(sids) == len(set(sids))
+    [passing] = [each for each in statements if each["Action"] == ["iam:PassRole"]]
+    assert passing["Resource"] == sorted(roles)
 
 
 @pytest.mark.parametrize(
