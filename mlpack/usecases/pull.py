@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpack.delivery.environment import Environments
-from mlpack.delivery.unpacked import found
+from mlpack.delivery.unpacked import LIB, found
 from mlpack.errors import InputError
 from mlpack.files import write
 from mlpack.operating import Sampling
 from mlpack.ports import Reporter, Target
+from mlpack.runtime.contract import MANIFEST_FILE
+from mlpack.sbom import SBOM_FILE
+from mlpack.spdx import SPDX_FILE
 from mlpack.usecases import operate
+from mlpack.user_code import RUNTIME
 
 SAMPLES = "samples.jsonl"
 
@@ -64,11 +68,15 @@ def pull(
         reporter: hears what happens.
 
     Raises:
-        InputError: nothing runs there, or the folder holds something else.
+        InputError: nothing runs there, or the folder holds something else or is none.
         OutsideError: the target or an index does not answer.
     """
-    if into.exists() and any(into.iterdir()) and not (into / "lib").is_dir():
-        raise InputError("the folder holds something else", where=str(into), hint="-o FOLDER")
+    if not _free(into):
+        raise InputError(
+            "it holds something that mlpack pull did not bring, and that would be gone",
+            where=str(into),
+            hint="-o FOLDER, of which there is none yet",
+        )
     there = operate.fetch(target, release, into, reporter)
     if there is None:
         raise InputError("nothing is deployed", hint="mlpack deploy ENVIRONMENT")
@@ -97,3 +105,16 @@ def pull(
         samples=samples,
         rows=count,
     )
+
+
+def _free(into: Path) -> bool:
+    """Whether nothing is there, or only what an earlier pull has left: all of it is replaced."""
+    if not into.exists() and not into.is_symlink():
+        return True
+    if not into.is_dir():
+        return False
+    names = {each.name for each in into.iterdir()}
+    if not names:
+        return True
+    model = any((into / LIB).glob(f"*/{RUNTIME}/data/{MANIFEST_FILE}"))
+    return model and names <= {LIB, SAMPLES, SBOM_FILE, SPDX_FILE}
