@@ -93,7 +93,7 @@ def unpack(artifact: Path, into: Path) -> Unpacked:
                 _wheel(stream, stage / LIB, artifact.name)
             else:
                 _zip(stream, stage, artifact.name)
-        found(stage)
+        found(stage, artifact.name)
     return found(into)
 
 
@@ -109,7 +109,7 @@ def unpack_image(image: AnyImage, into: Path, where: str) -> Unpacked:
     with staged(into, folder=True) as stage:
         for layer in reversed(image.layers):
             if _layer(layer, stage, where):
-                found(stage)
+                found(stage, where)
                 break
         else:
             raise InputError("it is no image of mlpack's: there is no model in it", where=where)
@@ -138,21 +138,25 @@ def unpack_tar(tar: tarfile.TarFile, into: Path, where: str, prefix: str = f"{HO
     return there
 
 
-def found(root: Path) -> Unpacked:
+def found(root: Path, where: str = "") -> Unpacked:
     """What was unpacked there before.
+
+    Args:
+        root: the folder.
+        where: where it came from, for people; by default the folder's name.
 
     Raises:
         InputError: it holds no model, or is damaged.
     """
     places = sorted((root / LIB).glob(f"*/{RUNTIME}/data/{MANIFEST_FILE}"))
     if not places:
-        raise InputError("there is no model of mlpack's in it", where=root.name)
+        raise InputError("there is no model of mlpack's in it", where=where or root.name)
     try:
         manifest = read(places[0].parent, MANIFEST_FILE, Manifest)
     except ContractError as error:
-        raise InputError(str(error), where=root.name) from error
+        raise InputError(str(error), where=where or root.name) from error
     if manifest.package != places[0].parent.parent.parent.name:
-        raise InputError(f"{manifest.package[:80]!r} is not its package", where=root.name)
+        raise InputError(f"{manifest.package[:80]!r} is not its package", where=where or root.name)
     text = _locked(root)
     return Unpacked(root, manifest, text or _ranges(root), exact=bool(text))
 
@@ -203,7 +207,7 @@ def _place(root: Path, name: str, content: BinaryIO, where: str) -> None:
         with path.open("wb") as out:
             while chunk := content.read(_CHUNK):
                 out.write(chunk)
-    except DAMAGE as error:
+    except (*DAMAGE, *ZIP_DAMAGE) as error:
         raise InputError(f"it is damaged: {error}", where=where) from error
     except OSError as error:
         if error.errno not in _NO_NAME:
@@ -261,6 +265,9 @@ def _ranges(root: Path) -> str:
     """What a wheel alone says: ranges around the proved versions."""
     lines = []
     for path in sorted((root / LIB).glob("*.dist-info/METADATA")):
-        told = message_from_string(path.read_text("utf-8")).get_all("Requires-Dist", [])
-        lines += [str(Requirement(line)) for line in told]
+        try:
+            told = message_from_string(path.read_text("utf-8")).get_all("Requires-Dist", [])
+            lines += [str(Requirement(line)) for line in told]
+        except ValueError as error:  # no UTF-8, or no requirement
+            raise InputError(f"its METADATA is damaged: {error}", where=path.parent.name) from error
     return "".join(f"{line}\n" for line in lines)

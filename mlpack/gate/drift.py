@@ -63,14 +63,14 @@ def of_column(column: Column, values: Sequence[Any]) -> Drift | None:
         before = np.array([*spread.shares, 0.0]) * spread.rows
         bins = (*names, OTHERS, MISSING)
     else:
-        numbers = np.array(
-            [float(each) for each in values if isinstance(each, (int, float))], dtype=np.float64
-        )
+        numbers = np.array([float(each) for each in values if _number(each)], dtype=np.float64)
+        others = len(values) - gone - len(numbers)  # texts, where training saw numbers
         after = np.bincount(
             np.searchsorted(np.array(spread.edges), numbers), minlength=len(spread.shares)
         )
-        before = np.array(spread.shares) * spread.rows
-        bins = (*between(spread.edges), MISSING)
+        after = np.append(after, others)
+        before = np.array([*spread.shares, 0.0]) * spread.rows
+        bins = (*between(spread.edges), OTHERS, MISSING)
     counted = _Counted(
         bins, np.append(before, share * whole), np.append(after.astype(np.float64), gone)
     )

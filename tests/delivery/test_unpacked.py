@@ -148,3 +148,34 @@ def test_a_pickle_says_its_lock_too(tmp_path):
     model = unpack(tmp_path / zipped.file, tmp_path / "model")
     assert model.manifest.form == "python"
     assert "scikit-learn==1.9.1" in model.requirements
+
+
+def test_a_zip_whose_bytes_were_turned_is_damaged(tmp_path):
+    zipped = tmp_path / ZipPackager().package(BUNDLE, tmp_path, Remembering()).file
+    turned = bytearray(zipped.read_bytes())
+    middle = turned.index(b".whl") + len(turned) // 2
+    turned[middle : middle + 100] = bytes(each ^ 0x55 for each in turned[middle : middle + 100])
+    zipped.write_bytes(turned)
+    with pytest.raises(InputError, match="it is damaged"):
+        unpack(zipped, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("line", [b"Requires-Dist: @@@\n", b"\xff\xfe\n"])
+def test_a_wheel_with_damaged_metadata_is_told(tmp_path, line):
+    wheel = tmp_path / WheelPackager().package(BUNDLE, tmp_path, Remembering()).file
+    other = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            more = name.endswith("METADATA")
+            new.writestr(name, line + old.read(name) if more else old.read(name))
+    with pytest.raises(InputError, match="METADATA is damaged"):
+        unpack(other, tmp_path / "model")
+
+
+def test_a_wheel_without_a_model_is_called_by_its_own_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.whl", "w") as new:
+        new.writestr("other/__init__.py", "")
+    with pytest.raises(InputError, match="no model of mlpack's") as told:
+        unpack(tmp_path / "other.whl", tmp_path / "before")
+    assert told.value.where == "other.whl"
