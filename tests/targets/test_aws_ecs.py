@@ -246,8 +246,8 @@ def test_one_that_answers_already_goes_on_where_it_cannot_be_rolled_out_again(
 
     fargate.slow = 1000
     update = world.scripts["ecs", "update_service"]
-    world.scripts["ecs", "update_service"] = lambda request, real: (
-        killed(request, lambda **given: update(given, real))
+    world.scripts["ecs", "update_service"] = lambda request, real: killed(
+        request, lambda **given: update(given, real)
     )
     with pytest.raises(KilledError):
         target().rollback(None, Remembering())
