@@ -387,7 +387,7 @@ def test_broken_off_at_any_write_of_the_first_one(target, world, config, tmp_pat
 def test_a_target_group_is_looked_at_before_anything_is_done(target, world, network, tmp_path):
     with pytest.raises(InputError, match="of the type instance"):
         deploy(target(target_group=network["targets"]["instance"]), build(tmp_path))
-    gone = network["targets"]["ip"][:-1] + "0"
+    gone = network["targets"]["ip"][:-8] + "nobodys0"
     with pytest.raises(InputError, match="no such target group"):
         target(target_group=gone).plan(build(tmp_path))
     assert world.writes == []
