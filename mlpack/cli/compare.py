@@ -130,7 +130,7 @@ def pull(
     Example: mlpack pull production
     """
     console = open_console()
-    found = load("mlpack.cli.comparing:pull")(
+    found = load("mlpack.cli.pulling:pull")(
         open_project(folder), console, environment=environment, release=release, output=output
     )
     load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_compared:pulled")(console, found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpack import records
-from mlpack.cli import comparing, wiring
+from mlpack.cli import gating, wiring
 from mlpack.cli.console import Console
 from mlpack.operating import Happened, Status
 from mlpack.ports import Deployment, Target
@@ -36,7 +36,7 @@ def deploy(
         operate.running(target, "canary")
     if plan:
         return deploy_use_case.plan(built, target, share)
-    why = comparing.gate(project, console, target, built, environment=environment, force=force)
+    why = gating.gate(project, console, target, built, environment=environment, force=force)
     return deploy_use_case.deploy(built, target, environment, console, share=share, why=why)
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mlpack import config, records
-from mlpack.cli import comparing, wiring
+from mlpack.cli import versions, wiring
 from mlpack.cli.console import Console
 from mlpack.delivery.clock import Clock
 from mlpack.files import scratch
@@ -30,7 +30,7 @@ def canary(project: Project, console: Console, *, environment: str, minutes: flo
             clock=Clock(),
             environ=os.environ,
             scratch=folder,
-            environments=comparing.environments(),
+            environments=versions.environments(),
         )
         return watch.canary(minutes * 60, console)
 
@@ -50,13 +50,13 @@ def shadow(
     with scratch(project.cache_dir, "shadow") as folder:
         report = shadow_use_case(
             target,
-            comparing.running_version(target, environment, folder / "before", console),
-            comparing.built_version(built, folder / "after"),
+            versions.running(target, environment, folder / "before", console),
+            versions.of_build(built, folder / "after"),
             minutes * 60,
             _limits(project, environment),
             clock=Clock(),
             environ=os.environ,
-            environments=comparing.environments(),
+            environments=versions.environments(),
             reporter=console,
         )
     place, name = (html.parent, html.stem) if html else (project.dist_dir, "shadow")

@@ -1,0 +1,28 @@
+"""Puts together what the command ``pull`` needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpack.cli import versions, wiring
+from mlpack.cli.console import Console
+from mlpack.project import Project
+from mlpack.usecases import pull as pull_use_case
+
+
+def pull(
+    project: Project,
+    console: Console,
+    *,
+    environment: str,
+    release: int | None,
+    output: Path | None,
+) -> pull_use_case.Pulled:
+    """See the command ``pull``."""
+    return pull_use_case.pull(
+        wiring.target(wiring.deploy_settings(project, environment)),
+        release,
+        output or project.cache_dir / "pulled" / environment,
+        environments=versions.environments(),
+        reporter=console,
+    )

@@ -1,0 +1,99 @@
+"""Models to compare: what an argument names, what runs somewhere, what was built."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlpack import config, records
+from mlpack.cli import wiring
+from mlpack.cli.console import Console
+from mlpack.delivery.environment import FOLDER, Environments
+from mlpack.delivery.unpacked import found, unpack
+from mlpack.errors import InputError
+from mlpack.gate import rows as gate_rows
+from mlpack.oci.cache import default_root
+from mlpack.operating import Fetched
+from mlpack.ports import Built, Target
+from mlpack.process import run
+from mlpack.project import Project
+from mlpack.records import BUILD_FILE
+from mlpack.usecases import compare as compare_use_case
+from mlpack.usecases import operate
+from mlpack.usecases.compare import Outside, Version
+
+_BEST = ("image", "zip", "wheel")
+"""Of several artifacts of one bundle the one that says most about what it needs."""
+
+
+def named(project: Project, text: str, folder: Path, console: Console) -> Version:
+    """What an argument names: an artifact, a folder with what was built, an environment.
+
+    Raises:
+        InputError: it names none of them.
+    """
+    path = Path(text)
+    if path.is_file():
+        return compare_use_case.version(unpack(path, folder), path.name)
+    if (path / BUILD_FILE).is_file():
+        return of_build(records.read_build(path), folder)
+    if text in config.environments(project.config_dir):
+        target = wiring.target(wiring.deploy_settings(project, text))
+        return running(target, text, folder, console)
+    raise InputError(
+        f"{text!r} is no artifact, no folder with {BUILD_FILE} and no environment",
+        hint="mlpack compare production, or: mlpack compare old.zip dist",
+    )
+
+
+def running(target: Target, environment: str, folder: Path, console: Console) -> Version:
+    """What runs in an environment.
+
+    Raises:
+        InputError: nothing does.
+        OutsideError: its target does not answer.
+    """
+    there = operate.fetch(target, None, folder, console)
+    if there is None:
+        raise InputError(
+            f"nothing is deployed in {environment}", hint=f"mlpack deploy {environment}"
+        )
+    return compare_use_case.version(found(there.folder), f"{environment}, {told(target, there)}")
+
+
+def of_build(built: Built, folder: Path) -> Version:
+    """What was built, unpacked.
+
+    Raises:
+        InputError: nothing was.
+    """
+    kind = next((kind for kind in _BEST if kind in built.artifacts), None)
+    if kind is None:
+        raise InputError("nothing is built", where=built.dist.name, hint="Run: mlpack build")
+    artifact = built.artifacts[kind]
+    return compare_use_case.version(unpack(built.dist / artifact.file, folder), artifact.file)
+
+
+def told(target: Target, there: Fetched) -> str:
+    """Where what was fetched runs, and which release it is."""
+    number = f", release {there.release}" if there.release else ""
+    return f"{target.kind}{number}"
+
+
+def reference(project: Project, of: Version) -> gate_rows.Rows | None:
+    """The reference rows that training has written, where they are this version's."""
+    path = project.reference
+    if path is None:
+        return None
+    return gate_rows.read(path, of.signature)
+
+
+def outside(*, measure: bool = True) -> Outside:
+    """The effects of a comparison, with or without a measurement of both servers."""
+    return Outside(environments(), run, measure)
+
+
+def environments() -> Environments:
+    """Environments for models of others, in the user's cache."""
+    root = default_root(os.environ, Path.home()) / FOLDER
+    return Environments(root, run, os.environ)

@@ -1,0 +1,44 @@
+"""Models to compare: what was built, what runs."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from memory_target import GOOD, Target, build, project_in
+
+from mlpack.cli import versions
+from mlpack.cli.console import Console
+from mlpack.errors import InputError
+from mlpack.packagers.wheel import WheelPackager
+from mlpack.packagers.zip import ZipPackager
+
+
+@pytest.fixture
+def project(tmp_path):
+    return project_in(tmp_path / "project")
+
+
+@pytest.fixture
+def console():
+    return Console(io.StringIO(), io.StringIO())
+
+
+def test_of_several_artifacts_the_one_with_the_lock_is_taken(project, tmp_path):
+    built = build(project, GOOD, WheelPackager, ZipPackager)
+    assert versions.of_build(built, tmp_path / "one").model.exact
+    alone = replace(built, artifacts={"wheel": built.artifacts["wheel"]})
+    assert not versions.of_build(alone, tmp_path / "two").model.exact
+    with pytest.raises(InputError, match="nothing is built"):
+        versions.of_build(replace(built, artifacts={}), tmp_path / "three")
+
+
+def test_what_runs_is_named_with_its_environment_and_release(project, console, tmp_path):
+    found = versions.running(Target(GOOD), "production", tmp_path / "a", console)
+    assert (found.source, found.model.manifest.version) == (
+        "production, memory, release 7",
+        "1.3.0",
+    )
+    with pytest.raises(InputError, match="nothing is deployed in production"):
+        versions.running(Target(None), "production", tmp_path / "b", console)
