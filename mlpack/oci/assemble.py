@@ -1,4 +1,4 @@
-"""The layers that mlpack adds to a base: dependencies in one, the model in another, small one.
+"""The layers that mlpack adds to a base: those of the dependencies, and a small one with the model.
 
 A layer is remembered by everything that it depends on, mlpack's own code for it included, and
 nothing is installed, compiled or compressed a second time. Where a package is another, the bytecode
@@ -7,8 +7,11 @@ of all others is there, and what they were compressed to.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +26,7 @@ from mlpack.oci.bytecode import can_compile, compile_sources, pyc_path
 from mlpack.oci.cache import Cache
 from mlpack.oci.compressed import cached
 from mlpack.oci.compression import GZIP
+from mlpack.oci.grouping import TOGETHER, Group, grouped
 from mlpack.oci.install import HOME, LIBRARY, Finished, finish, sources
 from mlpack.oci.layers import Entry, write_layer
 from mlpack.oci.pruning import Pruning
@@ -30,7 +34,9 @@ from mlpack.oci.values import COMPRESSED, Descriptor, Layer
 from mlpack.oci.wheels import Wheel
 from mlpack.process import Runner
 
-_KIND, _BYTECODE, _PIECES = "layers", "bytecode", "pieces"
+_KIND, _BYTECODE, _PIECES, _TOGETHER = "layers", "bytecode", "pieces", "together"
+_AT_ONCE = 4
+"""Layers: more only take memory, since each is compressed by all processors."""
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -40,7 +46,32 @@ class _Remembered(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
 
 
-def dependency_layer(
+@dataclass(frozen=True)
+class Dependencies:
+    """The locked wheels as layers.
+
+    Attributes:
+        layers: the lowest first.
+        titles: of each layer, for the image's history.
+        parts: what they hold of each package, by name.
+    """
+
+    layers: tuple[Layer, ...]
+    titles: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def size(self) -> int:
+        """Compressed, in bytes."""
+        return sum(layer.descriptor.size for layer in self.layers)
+
+    @property
+    def unpacked(self) -> int:
+        """The size of the files, in bytes."""
+        return sum(layer.unpacked for layer in self.layers)
+
+
+def dependency_layers(
     wheels: Sequence[tuple[Wheel, Path]],
     python: str,
     interpreter: str,
@@ -49,34 +80,69 @@ def dependency_layer(
     runner: Runner,
     pruning: Pruning,
     compressed: str = GZIP,
-) -> tuple[Layer, tuple[Part, ...]]:
-    """The layer of the locked wheels, byte-compiled where this interpreter can do it.
+) -> Dependencies:
+    """The layers of the locked wheels, byte-compiled where this interpreter can do it.
 
     Args:
         wheels: for the image's platform, from `mlpack.oci.wheels.fetch`.
         python: the lock's minor version.
         interpreter: the image's Python.
         epoch: the time of every file, seconds since 1970.
-        cache: remembers the layer.
+        cache: remembers the layers.
         runner: runs the compiling process.
         pruning: what is left out of packages.
         compressed: how, `GZIP` or `ZSTD`.
 
-    Returns:
-        The layer, and what it holds of each package.
-
     Raises:
         InputError: a wheel is damaged, or two wheels clash.
     """
+    groups = grouped(wheels)
+    _refuse_clashes(wheels, cache)
+
+    def layer(group: Group) -> tuple[Layer, tuple[Part, ...]]:
+        return _wheels_layer(group, python, interpreter, epoch, cache, runner, pruning, compressed)
+
+    # While one is compiled, which takes a single processor, another is compressed.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
+        made = list(pool.map(layer, groups))
+    parts = sorted((each for _, found in made for each in found), key=lambda each: each.name)
+    return Dependencies(
+        layers=tuple(layer for layer, _ in made),
+        titles=tuple(group.title for group in groups),
+        parts=tuple(parts),
+    )
+
+
+def _refuse_clashes(wheels: Sequence[tuple[Wheel, Path]], cache: Cache) -> None:
+    """Once for a set of wheels: each layer is made by itself, and knows nothing of the others."""
+    key = sha256_of([(wheel.file, wheel.digest.encode()) for wheel, _ in wheels])
+    if cache.recall(_TOGETHER, key, bool) is None:
+        install.refuse_clashes([(wheel.file, path) for wheel, path in wheels])
+        cache.remember(_TOGETHER, key, True)
+
+
+def _wheels_layer(
+    group: Group,
+    python: str,
+    interpreter: str,
+    epoch: int,
+    cache: Cache,
+    runner: Runner,
+    pruning: Pruning,
+    compressed: str,
+) -> tuple[Layer, tuple[Part, ...]]:
+    """A layer of wheels, and what it holds of each package."""
 
     def files() -> Finished:
-        tree = install.install([(wheel.file, path) for wheel, path in wheels], interpreter)
+        tree = install.install([(wheel.file, path) for wheel, path in group.wheels], interpreter)
         compiled = _compiled(sources(tree, pruning), python, cache, runner)
         return finish(tree, compiled, pruning)
 
-    parts = [(wheel.file, wheel.digest.encode()) for wheel, _ in wheels]
+    parts = [(wheel.file, wheel.digest.encode()) for wheel, _ in group.wheels]
     about = ("dependencies", repr(pruning).encode())
-    return _layer(files, [about, *parts], python, epoch, cache, compressed, pieces=True)
+    # Of a wheel that is alone nothing comes again but as the whole layer.
+    pieces = group.title == TOGETHER
+    return _layer(files, [about, *parts], python, epoch, cache, compressed, pieces=pieces)
 
 
 def model_layer(

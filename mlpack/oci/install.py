@@ -68,13 +68,17 @@ class Tree:
         """
         known = self.files.get(path)
         if known is not None and known != entry:
-            raise InputError(
-                f"two packages of the lock both install {path.removeprefix(LIBRARY + '/')}, with "
-                f"different content; {owner} is one of them",
-                where="requirements.lock.txt",
-                hint="Only one of them can be in the project's dependencies.",
-            )
+            raise _clash(path, owner)
         self.files[path] = entry
+
+
+def _clash(path: str, owner: str) -> InputError:
+    return InputError(
+        f"two packages of the lock both install {path.removeprefix(LIBRARY + '/')}, with "
+        f"different content; {owner} is one of them",
+        where="requirements.lock.txt",
+        hint="Only one of them can be in the project's dependencies.",
+    )
 
 
 class _Destination(WheelDestination):
@@ -139,6 +143,45 @@ def install(wheels: Sequence[tuple[str, Path]], interpreter: str) -> Tree:
                 f"the wheel {file} cannot be installed: {error}", where=file
             ) from error
     return tree
+
+
+def refuse_clashes(wheels: Sequence[tuple[str, Path]]) -> None:
+    """Refuse wheels that place different files at the same path, by what their indexes say.
+
+    Of programs, which an image does without, nothing is said.
+
+    Args:
+        wheels: file names and paths.
+
+    Raises:
+        InputError: a wheel is damaged, leads outside, has links, or clashes with another.
+    """
+    placed: dict[str, tuple[int, int]] = {}
+    for file, path in sorted(wheels):
+        name = file.split("-")[0]
+        try:
+            with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+                found = entries(archive.infolist(), file)
+            for inner, info in found.items():
+                place = None if info.is_dir() else _lands(inner, name)
+                content = (info.CRC, info.file_size)
+                if place is not None and placed.setdefault(place, content) != content:
+                    raise _clash(place, name)
+        except (*DAMAGE, OSError) as error:
+            raise InputError(
+                f"the wheel {file} cannot be installed: {error}", where=file
+            ) from error
+
+
+def _lands(path: str, name: str) -> str | None:
+    """Where a file of a wheel lands in a layer; None where that is no place of a library's."""
+    top, _, rest = path.partition("/")
+    if not top.endswith(".data"):
+        return _place("purelib", path, name)
+    scheme, _, within = rest.partition("/")
+    if scheme not in ("purelib", "platlib", "data", "headers") or not within:
+        return None
+    return _place(scheme, within, name)
 
 
 PROGRAMS = "programs: an image runs python -m"

@@ -1,4 +1,4 @@
-"""The OCI image: a base, a layer of dependencies, a small layer with the model. No engine needed.
+"""The OCI image: a base, layers of dependencies, a small layer with the model. No engine needed.
 
 The documents are those of the OCI image specification 1.1; the health check is Docker's extension.
 """
@@ -21,7 +21,7 @@ from mlpack.loading import load
 from mlpack.lock import Pin
 from mlpack.materials import Foundation, materials
 from mlpack.oci.archive import write_archive
-from mlpack.oci.assemble import dependency_layer, model_layer
+from mlpack.oci.assemble import Dependencies, dependency_layers, model_layer
 from mlpack.oci.bytecode import can_compile
 from mlpack.oci.cache import Cache
 from mlpack.oci.compression import GZIP, ZSTD
@@ -130,7 +130,7 @@ class ImagePackager:
             stage.result(f"{len(files)} wheels, {downloaded} downloaded")
         with reporter.stage("Assembling the image") as stage:
             dependencies = {
-                platform: dependency_layer(
+                platform: dependency_layers(
                     each.wheels,
                     pythons[platform].minor,
                     pythons[platform].path,
@@ -142,7 +142,7 @@ class ImagePackager:
                 )
                 for platform, each in wheels.items()
             }
-            parts = {platform: found for platform, (_, found) in dependencies.items()}
+            parts = {platform: each.parts for platform, each in dependencies.items()}
             model = model_layer(
                 installed(bundle),
                 # Without the base: a layer that stays the same over another one.
@@ -156,7 +156,8 @@ class ImagePackager:
             images = {
                 platform: compose(
                     base,
-                    (dependencies[platform][0], model),
+                    dependencies[platform],
+                    model,
                     bundle,
                     pythons[platform],
                     self.epoch,
@@ -178,7 +179,7 @@ class ImagePackager:
                 wheels={w.file: w.digest for each in wheels.values() for w, _ in each.wheels},
                 origin=self.origin,
             )
-            sizes = sum(layer.descriptor.size for layer, _ in dependencies.values())
+            sizes = sum(each.size for each in dependencies.values())
             stage.result(
                 f"{megabytes(written.size)}: dependencies {megabytes(sizes)}, model "
                 f"{megabytes(model.descriptor.size)}, the rest is the base"
@@ -189,7 +190,7 @@ class ImagePackager:
             platform: PlatformImage(
                 digest=each.digest,
                 config=each.config_digest,
-                unpacked=dependencies[platform][0].unpacked + model.unpacked,
+                unpacked=dependencies[platform].unpacked + model.unpacked,
                 parts=parts[platform],
             )
             for platform, each in sorted(images.items())
@@ -272,7 +273,8 @@ def _told(python: Interpreter) -> str:
 
 def compose(
     base: Base,
-    layers: tuple[Layer, ...],
+    dependencies: Dependencies,
+    model: Layer,
     bundle: Bundle,
     python: Interpreter,
     epoch: int,
@@ -292,7 +294,7 @@ def compose(
     }
     labels = {**inherited, **container.labels(base, bundle, epoch, origin)}
     created = container.created(epoch)
-    titles = ("dependencies", "model")
+    layers, titles = (*dependencies.layers, model), (*dependencies.titles, "model")
     config = ImageConfig(
         created=created,
         architecture=below.architecture,
