@@ -128,6 +128,13 @@ def engine(env: Mapping[str, str] | None = None) -> Engine:
     return made
 
 
+_PACKAGERS = {
+    "wheel": "mlpack.packagers.wheel:WheelPackager",
+    "zip": "mlpack.packagers.zip:ZipPackager",
+    "image": "mlpack.packagers.image:ImagePackager",
+}
+
+
 @dataclass(frozen=True)
 class Wiring:
     """Everything outside for `mlpack.usecases.build`; see its `Tools`."""
@@ -169,6 +176,13 @@ class Wiring:
         document = load("mlpack.runtime.openapi:document")
         return contract.encode(document(project.name, str(project.version), signature, schema))
 
+    def prepare(self, kinds: Sequence[str]) -> None:
+        """Load what `packagers` and the API's document need."""
+        for name in ("mlpack.runtime.openapi:document", *(_PACKAGERS[kind] for kind in kinds)):
+            load(name)
+        if "image" in kinds and self.load_image:
+            load("mlpack.engines.docker:DockerEngine")
+
     def packagers(
         self,
         project: Project,
@@ -184,10 +198,10 @@ class Wiring:
         made: list[Packager] = []
         for kind in kinds:
             if kind == "wheel":
-                made.append(load("mlpack.packagers.wheel:WheelPackager")(**time))
+                made.append(load(_PACKAGERS[kind])(**time))
             elif kind == "zip":
                 supply = self._supply(lock, pins)
-                made.append(load("mlpack.packagers.zip:ZipPackager")(supply=supply, **told))
+                made.append(load(_PACKAGERS[kind])(supply=supply, **told))
             else:
                 packager, lock = self._image(project, lock, pins, base, told)
                 made.append(packager)
@@ -253,7 +267,7 @@ class Wiring:
                 **common,
             )
         else:
-            packager = load("mlpack.packagers.image:ImagePackager")(
+            packager = load(_PACKAGERS["image"])(
                 bases=bases,
                 engine=docker if self.load_image else None,
                 prune=image.prune,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,6 +25,10 @@ KINDS = ("wheel", "zip", "image")
 
 class Tools(BundleTools, Protocol):
     """What building needs from outside; made only when it is needed."""
+
+    def prepare(self, kinds: Sequence[str]) -> None:
+        """Load the code that `packagers` needs: what it does not find is no error here."""
+        ...
 
     def packagers(
         self,
@@ -71,7 +76,12 @@ def build(
             hint='Add to [project]: version = "0.1.0"',
         )
     lock = tools.check_lock(project)
-    made = make_bundle(project, lock, tools=tools, runner=runner, reporter=reporter, locked=locked)
+    # The export is a process of its own: while it runs, this one has nothing else to do.
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(tools.prepare, kinds)
+        made = make_bundle(
+            project, lock, tools=tools, runner=runner, reporter=reporter, locked=locked
+        )
     bundle, lock = made.bundle, made.lock
     pins = requirements_file.loads(bundle.lock, project.prod_lock.name)
     try:

@@ -55,6 +55,7 @@ class World:
     base: BaseImage | None = None
     no_base: OutsideError | None = None
     failing: str = ""
+    unprepared: Exception | None = None
     error: dict = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
@@ -117,6 +118,10 @@ class World:
     def openapi(self, project, signature, schema):
         self.calls.append("openapi")
         return b"{}\n"
+
+    def prepare(self, kinds):
+        if self.unprepared is not None:
+            raise self.unprepared
 
     def packagers(self, project, lock, pins, kinds, base):
         if self.no_base is not None and "image" in kinds:
@@ -198,6 +203,11 @@ def test_things_happen_in_their_order(project):
         "churn-1.2.0.image.json",
     }
     assert locks.read(project.lock_file) == LOCK
+
+
+def test_what_cannot_be_prepared_is_told_where_it_is_needed(project):
+    world = World(unprepared=ImportError("no docker"))
+    assert build(project, world).built == build(project, World()).built
 
 
 def test_the_record_says_what_lies_in_dist(project):
