@@ -23,8 +23,8 @@ from runtime import bundles
 from runtime.servers import Server
 
 from mlpack.runtime.contract import Output
+from mlpack.runtime.kinds import label_key
 from mlpack.runtime.openapi import document
-from mlpack.runtime.predictions import label_key
 from mlpack.runtime.schema import Constraint, Schema
 
 KEY = "a-key-of-the-tests"

@@ -30,8 +30,7 @@ from mlpack.exporters import portable_texts
 from mlpack.exporters.portable_dates import NAT, parts
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Codes, Column, Encoding, Moment, Signature, Text
-from mlpack.runtime.moments import unit
-from mlpack.runtime.values import single
+from mlpack.runtime.kinds import single, unit
 
 MISSING = "\x1amissing"
 """Stands for a missing string. It begins with the control character SUBSTITUTE, which is made for

@@ -19,7 +19,7 @@ from onnx import TensorProto
 
 from mlpack.runtime.contract import Clock, Column, Moment
 from mlpack.runtime.dateparts import CYCLE, LAST, PARTS, Local
-from mlpack.runtime.moments import unit
+from mlpack.runtime.kinds import unit
 
 NAT = int(np.iinfo(np.int64).min)
 """What stands for a missing date or time, as numpy has it."""

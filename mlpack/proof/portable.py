@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlpack.runtime.asked import Labels
 from mlpack.runtime.contract import Signature, Text
 from mlpack.runtime.dateparts import ticks_of
-from mlpack.runtime.moments import unit
+from mlpack.runtime.kinds import unit
 from mlpack.runtime.onnx_session import RAISES
 from mlpack.runtime.predictions import ACCEPTED, Predictions, Refusal
 from mlpack.runtime.session import Session

@@ -13,8 +13,8 @@ import numpy as np
 from mlpack.export import Exported
 from mlpack.proof.boundaries import NODES, boundaries, feeder
 from mlpack.runtime.contract import Column, Encoding, Signature
+from mlpack.runtime.kinds import FLOAT32_EDGE, limits, single
 from mlpack.runtime.moments import moment
-from mlpack.runtime.values import FLOAT32_EDGE, limits, single
 
 Row = dict[str, Any]
 

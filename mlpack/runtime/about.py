@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 
 from .contract import Category, Column
+from .kinds import INT64_MAX, INT64_MIN, expected, fits, label_key, limits
 from .model import Model
 from .openapi import example
-from .predictions import label_key
 from .schema import Constraint, Schema, strict
-from .values import INT64_MAX, INT64_MIN, expected, fits, limits
 
 _NONE = Constraint()
 

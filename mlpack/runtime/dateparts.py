@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .contract import Clock, Column, Encoding, Moment, Signature
-from .moments import TICKS, unit
+from .kinds import TICKS, unit
 from .values import Values
 
 DAY = 86_400

@@ -15,10 +15,11 @@ import numpy as np
 from .columns import figures_of
 from .contract import Category, Codes, Column, ColumnType, ContractError, Encoding, Signature
 from .dateparts import Moments
+from .kinds import fits, is_number, single
 from .predictions import Refusal, shown
 from .program import Program, ProgramError, Row, compiled
 from .text import Terms
-from .values import Values, cells, fits, is_number, single
+from .values import Values, cells
 from .words import Said, Words
 
 Inputs = dict[str, np.ndarray]

@@ -15,10 +15,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from .contract import Manifest, Signature
+from .kinds import is_number
 from .metrics import BATCHES, BUCKETS
 from .predictions import label_names
 from .snapshot import Snapshot, quantiles, stability
-from .values import is_number
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 QUANTILES = (0.05, 0.5, 0.95)

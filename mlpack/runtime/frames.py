@@ -21,7 +21,8 @@ except ImportError:  # only columns that were Arrow's need it, and their lock ha
     pa = None
 
 from .contract import Column, Signature
-from .moments import moment, unit
+from .kinds import unit
+from .moments import moment
 from .values import plain
 
 _PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3

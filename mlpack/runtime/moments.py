@@ -14,41 +14,17 @@ import re
 import numpy as np
 
 from .contract import Column
+from .kinds import TICKS, unit
 
 _TEXT = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.(?P<digits>[0-9]{1,9}))?"
     r"(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?)?"
 )
-_UNIT = re.compile(r"(?:datetime64|timestamp)\[(s|ms|us|ns)\b")
-TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 _FIRST = int(np.datetime64("0001-01-01", "s").astype(np.int64))
 _LAST = int(np.datetime64("9999-12-31T23:59:59", "s").astype(np.int64))
 _NANOSECONDS = 2**63 // 10**9 - 1
-
-DATE = "a date such as 2026-01-31"
-TIME = "a time without an offset such as 2026-01-31T12:30:00"
-ZONED = "a time with an offset such as 2026-01-31T12:30:00+01:00"
-
-
-def unit(column: Column) -> str:
-    """The unit of a column's ticks: ``D`` for dates, ``us`` for Python's own objects."""
-    if column.type == "date":
-        return "D"
-    found = _UNIT.match(column.dtype)
-    return "us" if found is None else found[1]
-
-
-def expected(column: Column) -> str:
-    """What a value of the column looks like, for messages."""
-    if column.type == "date":
-        return DATE
-    if column.zone is not None:
-        return ZONED
-    if unit(column) == "ns":
-        return f"{TIME}, in the years 1678 to 2261"
-    return TIME
 
 
 def moment(value: object, column: Column) -> np.datetime64:

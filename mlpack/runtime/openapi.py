@@ -12,10 +12,8 @@ from typing import Any
 
 from . import openapi_about, openapi_choices, openapi_problems, openapi_protocols
 from .contract import Category, Column, Signature
-from .moments import expected
-from .predictions import label_key
+from .kinds import INT64_MAX, INT64_MIN, expected, label_key, limits
 from .schema import Constraint, Schema, strict
-from .values import INT64_MAX, INT64_MIN, limits
 
 _NONE = Constraint()
 _KINDS = {

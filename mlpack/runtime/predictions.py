@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from .contract import Category, Signature
+from .kinds import label_key
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,13 +65,6 @@ class Predictions(msgspec.Struct, frozen=True):
         for refusal in self.refusals:
             mask[refusal.row] = True
         return mask
-
-
-def label_key(label: Category) -> str:
-    """A label as a key of a JSON object: ``true`` for True, ``1`` for 1."""
-    if isinstance(label, bool):
-        return "true" if label else "false"
-    return str(label)
 
 
 def shown(value: object) -> str:

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from .contract import Column, Signature
+from .kinds import FLOAT32_EDGE, limits, single
 from .schema import Constraint, Schema
-from .values import FLOAT32_EDGE, limits, single
 
 NONE = Constraint()
 

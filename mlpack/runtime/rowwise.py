@@ -16,7 +16,7 @@ import numpy as np
 
 from .columns import Columns, figures, many
 from .contract import Column, Signature
-from .values import is_number
+from .kinds import is_number
 from .words import Places, Words
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from .columns import Figures, figures_of
 from .contract import Column, Signature
+from .kinds import fits, is_number
 from .predictions import Refusal, shown
 from .schema import Constraint, Schema
-from .values import PRESENT, Values, cells, fits, is_number
+from .values import PRESENT, Values, cells
 from .words import Said, Words
 
 _EXACT = 2**53

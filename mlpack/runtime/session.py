@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from .contract import Column, Signature
-from .moments import unit
+from .kinds import unit
 from .predictions import Predictions
 from .rowtypes import row_type
 from .values import Clean, Reader, Values, cells

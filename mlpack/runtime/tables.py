@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 
 from .contract import Signature
+from .kinds import label_key
 from .malformed import MalformedError
-from .predictions import Answers, Predictions, label_key
+from .predictions import Answers, Predictions
 from .values import Texts
 
 _lines = msgspec.json.Encoder().encode_lines

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import decimal
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,8 @@ import numpy as np
 
 from . import moments
 from .columns import Figured, Range
-from .contract import Category, Column, ColumnType, Signature
+from .contract import Column, ColumnType, Signature
+from .kinds import FLOAT32_EDGE, INT64_MAX, INT64_MIN, expected, is_number, limits, single
 from .predictions import Refusal, shown
 from .words import Words
 
@@ -26,51 +26,10 @@ Values = Sequence[Any] | np.ndarray
 """The clean values of one column: a sequence of values of the column's type and None, or a numeric
 array in which NaN is missing."""
 
-INT64_MIN = -(2**63)
-INT64_MAX = 2**63 - 1
-
-EXPECTED: dict[ColumnType, str] = {
-    "number": "a number",
-    "integer": "a whole number of 64 bits",
-    "boolean": "true or false",
-    "string": "a string",
-    "date": moments.DATE,
-    "datetime": moments.TIME,
-}
 PRESENT = "a value: it may not be missing"
 FINITE = "a finite number"
 
-FLOAT32_EDGE = 2.0**128 * (1 - 2.0**-25)
-"""From here on a number rounds to an infinity in float32."""
-
-_SINGLE = ("float32", "Float32", "float[pyarrow]")
-_WHOLE = re.compile(r"(u?)int(8|16|32|64)(?:\[pyarrow\])?", re.IGNORECASE)
-
 _BAD = object()
-
-
-def single(column: Column) -> bool:
-    """Whether the original is given the column's numbers rounded to float32."""
-    return column.dtype in _SINGLE
-
-
-def limits(column: Column) -> tuple[int, int]:
-    """The least and the largest whole number that the column's dtype holds, within 64 bits."""
-    found = _WHOLE.fullmatch(column.dtype)
-    if found is None:
-        return INT64_MIN, INT64_MAX
-    unsigned, bits = bool(found[1]), int(found[2])
-    high = 2 ** (bits - (not unsigned)) - 1
-    return 0 if unsigned else -high - 1, min(high, INT64_MAX)
-
-
-def expected(column: Column) -> str:
-    """What a value of the column is, in words."""
-    if column.type in ("date", "datetime"):
-        return moments.expected(column)
-    if column.type == "integer" and (bounds := limits(column)) != (INT64_MIN, INT64_MAX):
-        return f"a whole number from {bounds[0]} to {bounds[1]}"
-    return EXPECTED[column.type]
 
 
 class Texts(list[Any]):
@@ -361,24 +320,8 @@ def _in_order(refusals: list[Refusal]) -> tuple[Refusal, ...]:
     return tuple(sorted(refusals, key=lambda refusal: refusal.row))
 
 
-def is_number(column: Column) -> bool:
-    """Whether its values have a range and quantiles, and not categories."""
-    return column.type in ("number", "integer")
-
-
 def cells(values: Values) -> Sequence[Any]:
     """Clean values as plain Python values, None where one is missing."""
     if isinstance(values, np.ndarray):
         return [None if value != value else value for value in values.tolist()]
     return values
-
-
-def fits(category: Category, kind: ColumnType) -> bool:
-    """Whether a category can be a value of a column of that type: True and 1 are different."""
-    if kind == "boolean":
-        return isinstance(category, bool)
-    if kind == "string":
-        return isinstance(category, str)
-    if kind in ("date", "datetime"):
-        return False
-    return isinstance(category, (int, float)) and not isinstance(category, bool)

@@ -21,8 +21,9 @@ import numpy as np
 
 from .columns import Figures, figures_of
 from .contract import Category, Signature
+from .kinds import is_number
 from .predictions import Predictions
-from .values import Values, cells, is_number
+from .values import Values, cells
 from .words import Said, Words
 
 WINDOW = 2_000

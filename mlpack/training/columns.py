@@ -12,7 +12,8 @@ import pandas as pd
 
 from mlpack.errors import InputError
 from mlpack.runtime.contract import Category, Column, ColumnType, Distribution
-from mlpack.runtime.values import INT64_MAX, plain
+from mlpack.runtime.kinds import INT64_MAX
+from mlpack.runtime.values import plain
 from mlpack.training.spread import of_counts, of_numbers
 
 FEW = 50

@@ -15,10 +15,11 @@ import pytest
 from mlpack.runtime.contract import Codes, Column, Encoding, Output, Signature
 from mlpack.runtime.encode import Encoder
 from mlpack.runtime.frames import frame
+from mlpack.runtime.kinds import FLOAT32_EDGE
 from mlpack.runtime.openapi import document
 from mlpack.runtime.schema import Schema
 from mlpack.runtime.validate import Validator
-from mlpack.runtime.values import FLOAT32_EDGE, Reader
+from mlpack.runtime.values import Reader
 from mlpack.training.columns import column, real_rows
 
 BERLIN = "Europe/Berlin"

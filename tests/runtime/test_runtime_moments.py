@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpack.runtime.contract import Column, Output, Signature
-from mlpack.runtime.moments import DATE, TIME, ZONED, moment, unit
+from mlpack.runtime.kinds import DATE, TIME, ZONED, unit
+from mlpack.runtime.moments import moment
 from mlpack.runtime.openapi import document, example
 from mlpack.runtime.schema import Constraint, Schema
 from mlpack.runtime.tables import CsvReader

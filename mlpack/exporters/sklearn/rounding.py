@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from mlpack.ports import NotExportableError
 from mlpack.runtime.contract import Signature
-from mlpack.runtime.values import single
+from mlpack.runtime.kinds import single
 
 INPUT, ROUNDED = "numbers", "numbers/rounded"
 

@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 
 from ..contract import Category, Column, Signature
+from ..kinds import label_key
 from ..malformed import MalformedError
 from ..model import Model
-from ..predictions import Predictions, Refusal, label_key, label_names, shown
+from ..predictions import Predictions, Refusal, label_names, shown
 from ..problems import ProblemError
 from ..routes import Exchange, Headers, Reply, Route
 from ..values import Clean

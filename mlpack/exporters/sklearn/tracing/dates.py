@@ -18,7 +18,7 @@ from mlpack.exporters.sklearn.tracing.tape import FLOAT64, SMALL, TRUTH, WHOLE, 
 from mlpack.runtime import dateparts
 from mlpack.runtime.contract import Clock, Column, Moment, Signature
 from mlpack.runtime.frames import frame
-from mlpack.runtime.moments import TICKS, unit
+from mlpack.runtime.kinds import TICKS, unit
 
 _ALIASES = {
     "weekday": "day_of_week",
