@@ -1,14 +1,15 @@
 """The wheels of a lock for a platform, downloaded without any engine and kept by digest.
 
-pip downloads them, in one process for all that are not in the cache: its configuration (indexes,
-credentials, certificates) is the user's, and nothing of it is read or written here.
+pip downloads those that are not in the cache: its configuration (indexes, credentials,
+certificates) is the user's, and nothing of it is read or written here. It takes one after the
+other, so of many each of some processes is given a share.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +20,14 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import contained, full_disk, is_full, sha256_file
+from mlpack.oci.at_once import at_once
 from mlpack.oci.cache import Cache
 from mlpack.oci.machine import Machine
 from mlpack.process import Runner
 
 _KIND = "wheels"
+_PROCESSES, _EACH = 4, 4
+"""At most so many, and no fewer packages for each."""
 _NO_SPACE = "No space left on device"
 _UNREACHABLE = (
     "NewConnectionError",
@@ -128,9 +132,15 @@ def fetch(
     missing = [pin for pin in needed if found[pin.name] is None]
     if missing:
         with cache.scratch() as scratch:
-            _download(missing, machine, scratch, runner, python)
-            for pin, wheel in _sorted_out(missing, machine, scratch):
-                cache.keep(wheel.digest, scratch / "wheels" / wheel.file)
+            shares = _shares(missing)
+
+            def download(number: int) -> list[Path]:
+                return _download(shares[number], machine, scratch / str(number), runner, python)
+
+            folders = at_once(download, range(len(shares)))
+            files = {path.name: path for paths in folders for path in paths}
+            for pin, wheel in _sorted_out(missing, machine, files):
+                cache.keep(wheel.digest, files[wheel.file])
                 cache.remember(_KIND, _key(pin, machine), wheel)
                 found[pin.name] = wheel
     wheels = sorted((wheel for wheel in found.values() if wheel), key=lambda item: item.file)
@@ -150,9 +160,16 @@ def _known(pin: Pinned, machine: Machine, cache: Cache) -> Wheel | None:
     return None if wheel is None or cache.intact(wheel.digest) is None else wheel
 
 
+def _shares(pins: Sequence[Pinned]) -> list[Sequence[Pinned]]:
+    """For each process its own: to start one takes a third of a second of a processor."""
+    count = max(1, min(os.cpu_count() or 1, _PROCESSES, len(pins) // _EACH))
+    return [pins[start::count] for start in range(count)]
+
+
 def _download(
     pins: Sequence[Pinned], machine: Machine, scratch: Path, runner: Runner, python: str
-) -> None:
+) -> list[Path]:
+    scratch.mkdir()
     requirements = scratch / "requirements.txt"
     requirements.write_text("".join(map(_line, pins)), encoding="utf-8")
     platforms = [part for tag in machine.platform_tags() for part in ("--platform", tag)]
@@ -174,6 +191,7 @@ def _download(
         if _NO_SPACE in output or is_full(scratch):
             raise full_disk(scratch / "wheels")
         raise _failure(output, pins, machine)
+    return sorted((scratch / "wheels").iterdir())
 
 
 def _line(pin: Pinned) -> str:
@@ -182,12 +200,12 @@ def _line(pin: Pinned) -> str:
 
 
 def _sorted_out(
-    pins: Sequence[Pinned], machine: Machine, scratch: Path
+    pins: Sequence[Pinned], machine: Machine, files: Mapping[str, Path]
 ) -> list[tuple[Pinned, Wheel]]:
     """What pip downloaded, pin by pin; pip verified it, and so is it here."""
     tags = machine.tags()
     by_name: dict[str, Path] = {}
-    for path in sorted((scratch / "wheels").iterdir()):
+    for path in files.values():
         try:
             name, _, _, fits = parse_wheel_filename(contained(path.name))
         except (InvalidWheelFilename, ValueError) as error:

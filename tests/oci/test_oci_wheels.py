@@ -60,6 +60,28 @@ def test_what_is_not_there_is_downloaded_once_in_one_process(cache):
     assert len(pip.runs) == 1
 
 
+def test_of_many_each_process_is_given_a_share(cache, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    made = [wheel(f"p{number}") for number in range(10)]
+    pip = Pip(*made)
+    found = fetch([pin(each) for each in made], AMD64, cache, pip)
+    assert found.downloaded == 10
+    assert [path.read_bytes() for _, path in found.wheels] == [data for _, data in made]
+    asked = [text.count("==") for text in pip.asked]
+    assert sorted(asked) == [5, 5]  # no fewer than four each
+    names = [line.split("==")[0] for text in pip.asked for line in text.splitlines()]
+    assert sorted(names) == [f"p{number}" for number in range(10)]
+
+
+def test_of_many_one_that_fails_is_told_and_nothing_is_kept(cache, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    made = [wheel(f"p{number}") for number in range(9)]
+    pip = Pip(*made[:-1])
+    with pytest.raises(OutsideError, match=r"pip did not download p8 1\.0"):
+        fetch([pin(each) for each in made], AMD64, cache, pip)
+    assert len(pip.runs) == 2
+
+
 def test_only_what_is_missing_is_asked_for(cache):
     a, b = wheel("a"), wheel("b")
     pip = Pip(a, b)
