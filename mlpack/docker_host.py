@@ -41,10 +41,10 @@ class _Context(msgspec.Struct, frozen=True, rename="pascal"):
 def environment(runner: Runner, env: Mapping[str, str]) -> Mapping[str, str]:
     """The environment in which everything that asks for an engine finds the same one.
 
-    It is `env` itself where that names an engine, or where there is no ``docker`` program whose
-    context could: then the SDK's own choice is the only one.
+    It is `env` itself where that names an engine, or where nothing else does: there is no
+    ``docker`` program, or its context is the default one. Then the SDK's own choice is the same.
     """
-    if env.get(HOST):
+    if env.get(HOST) or _default_context(env):
         return env
     try:
         done = runner(["docker", "context", "inspect"], env=env, timeout=_SECONDS)
@@ -66,3 +66,23 @@ def environment(runner: Runner, env: Mapping[str, str]) -> Mapping[str, str]:
             "DOCKER_TLS": "1",
         }
     return {**env, **named}
+
+
+class _Settings(msgspec.Struct, frozen=True, rename="camel"):
+    current_context: str = ""
+
+
+def _default_context(env: Mapping[str, str]) -> bool:
+    """Whether the program's own settings surely choose no context: it need not be started then."""
+    home = env.get("HOME")
+    folder = env.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
+    if env.get("DOCKER_CONTEXT") or not folder:
+        return False
+    try:
+        content = Path(folder, "config.json").read_bytes()
+        chosen = msgspec.json.decode(content, type=_Settings).current_context
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, RecursionError):
+        return False  # the program says what is wrong with it
+    return chosen in ("", "default")

@@ -86,3 +86,31 @@ def test_without_the_program_nothing_changes():
         raise OutsideError("docker is not there")
 
     assert environment(missing, {"A": "b"}) == {"A": "b"}
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"auths": {}}', '{"currentContext": "default"}'])
+def test_the_default_context_needs_no_program(tmp_path, content):
+    program = docker(answer())
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    env = {"DOCKER_CONFIG": str(tmp_path)}
+    assert environment(program, env) == env
+    assert not program.asked
+
+
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        ('{"currentContext": "far"}', {}),
+        ("{}", {"DOCKER_CONTEXT": "far"}),
+        ("no JSON", {}),
+        ("[" * 200_000, {}),
+        ('{"currentContext": 3}', {}),
+    ],
+)
+def test_a_context_that_may_be_another_is_asked_for(tmp_path, content, more):
+    folder = tmp_path / ".docker"
+    folder.mkdir()
+    (folder / "config.json").write_text(content)
+    env = {"HOME": str(tmp_path), **more}
+    assert environment(docker(answer()), env) == {**env, "DOCKER_HOST": "tcp://far:2376"}

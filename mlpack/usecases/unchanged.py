@@ -7,6 +7,7 @@ again, and each step looks for its own kept result.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -81,6 +82,7 @@ def _imports(root: Path) -> list[str]:
     return []
 
 
+@functools.cache
 def own_digest() -> str:
     """The digest of mlpack's own code: another version may export otherwise."""
     root = Path(__file__).parent.parent
