@@ -24,7 +24,8 @@ _CHUNK = 1 << 20
 ABANDONED = 86_400
 """Seconds after which a folder of work in progress is taken for one that was broken off."""
 
-_TRIES = 10
+_TRIES = 100
+_LONG = 60
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
@@ -80,13 +81,31 @@ def disk_errors(path: Path) -> Iterator[None]:
                 where=str(path),
                 hint="Look at whose the folder is, and whether its disk is read-only.",
             ) from error
-        if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.parent.is_file():
+        taken = next((each for each in path.parents if os.path.lexists(each)), path.parent)
+        if error.errno in (errno.EEXIST, errno.ENOTDIR) and not taken.is_dir():
             raise InputError(
-                f"there is a file in the place of the folder {path.parent.name}",
-                where=str(path.parent),
+                f"there is a file in the place of the folder {taken.name}",
+                where=str(taken),
                 hint="Move it away, then run the same command again.",
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _place_errors(path: Path) -> Iterator[None]:
+    """Likewise where `path` shall come to lie: whatever forbids that is no fault of ours."""
+    with disk_errors(path):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+                raise
+            name = path.name if len(path.name) < _LONG else f"{path.name[:_LONG]}..."
+            raise InputError(
+                f"{name} cannot lie there: {os.strerror(error.errno)}",
+                where=str(path.parent),
+                hint="Take another place.",
+            ) from error
 
 
 @contextlib.contextmanager
@@ -97,10 +116,11 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
     `target` stays as it was. With `folder` the neighbour is an empty folder.
     """
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        )
+        with _place_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(
+                tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+            )
         stage = scratch / target.name
         try:
             if folder:

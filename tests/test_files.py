@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpack.errors import OutsideError
+from mlpack.errors import InputError, OutsideError
 from mlpack.files import (
     contained,
     disk_errors,
@@ -280,3 +280,26 @@ def test_text_is_read_without_its_mark_and_missing_files_are_none(tmp_path):
     assert read_text(tmp_path / "plain") == "ä"
     assert read_text(tmp_path / "none") is None
     assert read_text(tmp_path / "plain" / "none") is None
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nothing"])
+def test_what_is_no_folder_in_a_place_far_above_is_named(tmp_path, kind):
+    taken = tmp_path / "cache"
+    if kind == "a file":
+        taken.write_text("mine")
+    else:
+        taken.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="a file in the place of the folder cache") as caught:
+        write(taken / "in" / "deep.txt", "")
+    assert caught.value.where == str(taken)
+    with pytest.raises(InputError, match="cache"), one_at_a_time(taken / "in" / "lock"):
+        pass
+    assert os.path.lexists(taken)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_name_that_no_disk_takes_is_told_shortened(tmp_path, folder):
+    target = tmp_path / ("x" * 300)
+    with pytest.raises(InputError, match=r"x{60}\.\.\. cannot lie there: File name too long"):
+        half_written(target, BrokenError, folder=folder)
+    assert names(tmp_path) == []

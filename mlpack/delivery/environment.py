@@ -47,7 +47,6 @@ class Environments:
         python = folder / "bin" / "python"
         if _ready(folder):
             return python
-        self.root.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(self.root / f"{key}.lock"):
             if _ready(folder):
                 return python

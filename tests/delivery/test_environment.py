@@ -14,7 +14,7 @@ from wheelhouse import sha256, wheel
 
 from mlpack.delivery.environment import Environments
 from mlpack.delivery.unpacked import Unpacked
-from mlpack.errors import OutsideError
+from mlpack.errors import InputError, OutsideError
 from mlpack.process import Completed, run
 
 MANIFEST = onnx_bundle(make_project()).manifest
@@ -163,3 +163,12 @@ def test_the_real_uv_installs_what_has_the_hash_and_refuses_what_has_another(tmp
         where.python(model(wrong, manifest=here), Remembering())
     with pytest.raises(OutsideError, match="cannot be installed"):
         where.python(model("demo==1.0\n", manifest=here), Remembering())
+
+
+def test_a_file_in_the_place_of_the_cache_is_named(tmp_path):
+    cache = tmp_path / "cache"
+    cache.write_text("mine")
+    made = Environments(cache / "environments", Uv(), {})
+    with pytest.raises(InputError, match="a file in the place of the folder cache"):
+        made.python(model(), Remembering())
+    assert cache.read_text() == "mine"
