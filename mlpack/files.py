@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 ABANDONED = 86_400
 """Seconds after which a folder of work in progress is taken for one that was broken off."""
 
-_TRIES = 100
+_TRIES = 10
 _LONG = 60
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -146,10 +146,11 @@ def _exchange(stage: Path, target: Path, scratch: Path) -> None:
         try:
             stage.replace(target)
         except BaseException as error:
+            # First: the one that was in its place may be gone again by now.
+            if isinstance(error, OSError) and error.errno in _TAKEN and number < _TRIES - 1:
+                continue
             if aside.exists() and not target.exists():
                 aside.rename(target)
-            elif isinstance(error, OSError) and error.errno in _TAKEN and number < _TRIES - 1:
-                continue
             raise
         else:
             return
