@@ -50,10 +50,12 @@ def pulled(console: Console, found: Pulled) -> None:
     console.say(f"{found.name} {found.version}{number} {found.digest[:19]}".rstrip())
     if not found.exact:
         console.warn("it says no exact versions: what is installed are those of today")
-    program = f"cd {shlex.quote(str(found.library))} && {shlex.quote(str(found.python))} -m "
+    # Whole: the commands begin with going somewhere else.
+    library, python = (shlex.quote(str(each.absolute())) for each in (found.library, found.python))
+    program = f"cd {library} && {python} -m "
     console.say(f"To serve it:  {program}{found.package} serve")
     if found.samples is not None:
-        asked = shlex.quote(str(found.samples))
+        asked = shlex.quote(str(found.samples.absolute()))
         console.say(f"To ask again: {program}{found.package} replay {asked}")
     console.result(str(found.folder))
 

@@ -299,7 +299,7 @@ def of_speed(found: Sequence[Measured], limits: Limits) -> Iterator[Finding]:
         yield Finding(
             check="speed",
             verdict="stop" if worse else "fine",
-            what=f"{title} {old:.3g} → {new:.3g} {unit}",
+            what=f"{title} {figure(old)} → {figure(new)} {unit}",
             value=new / old if old else None,
             limit=limit,
         )
@@ -311,3 +311,8 @@ def of_speed(found: Sequence[Measured], limits: Limits) -> Iterator[Finding]:
         value=after.size / before.size if before.size else None,
         limit=limits.size,
     )
+
+
+def figure(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

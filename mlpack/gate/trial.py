@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from scipy import stats
 
+from mlpack.gate.judge import figure
 from mlpack.gate.limits import Limits
 from mlpack.gate.values import Finding
 from mlpack.operating import Counted
@@ -116,7 +117,7 @@ def latency(live: Tally, canary: Tally, limits: Limits) -> Iterator[Finding]:
         check="speed",
         verdict="stop" if slower else "fine",
         where="latency",
-        what=f"a request took {took:.3g} ms, of the live ones {live.mean_ms:.3g} ms",
+        what=f"a request took {figure(took)} ms, of the live ones {figure(live.mean_ms)} ms",
         value=took / live.mean_ms if live.mean_ms else None,
         limit=limits.latency,
     )

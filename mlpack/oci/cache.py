@@ -28,11 +28,14 @@ _T = TypeVar("_T")
 
 
 def default_root(env: Mapping[str, str], home: Path) -> Path:
-    """Where the cache lies: ``MLPACK_CACHE``, or ``mlpack`` in the user's cache folder."""
+    """Where the cache lies: ``MLPACK_CACHE``, or ``mlpack`` in the user's cache folder.
+
+    The path is absolute: programs in it are started from other folders.
+    """
     if chosen := env.get("MLPACK_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()
     base = env.get("XDG_CACHE_HOME")
-    return (Path(base) if base else home / ".cache") / "mlpack"
+    return ((Path(base) if base else home / ".cache") / "mlpack").absolute()
 
 
 @dataclass(frozen=True)

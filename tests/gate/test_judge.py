@@ -217,3 +217,13 @@ def test_the_gravest_come_first():
         LIMITS,
     )
     assert [each.verdict for each in judge.ordered(list(found))] == ["stop", *["fine"] * 3]
+
+
+def test_a_second_and_more_is_told_in_whole_milliseconds():
+    slow = Measured(start_ms=1013.4, p50_ms=0.3004, p99_ms=1, megabytes=1203.2, size=1)
+    told = [each.what for each in judge.of_speed((slow, slow), LIMITS)]
+    assert told[:3] == [
+        "a row takes 0.3 → 0.3 ms",
+        "the start takes 1,013 → 1,013 ms",
+        "memory 1,203 → 1,203 MB",
+    ]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from images import SLIM, image_of
@@ -136,6 +137,8 @@ def test_where_the_cache_is(tmp_path):
     assert default_root({"XDG_CACHE_HOME": "/x"}, tmp_path).as_posix() == "/x/mlpack"
     both = {"XDG_CACHE_HOME": "/x", "MLPACK_CACHE": "/y"}
     assert default_root(both, tmp_path).as_posix() == "/y"
+    assert default_root({"MLPACK_CACHE": "here"}, tmp_path) == Path.cwd() / "here"
+    assert default_root({"XDG_CACHE_HOME": "x"}, tmp_path) == Path.cwd() / "x" / "mlpack"
 
 
 def test_the_cache_keeps_nothing_that_is_wrong(tmp_path):
