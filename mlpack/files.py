@@ -187,13 +187,25 @@ def _lock(number: int, waiting: Callable[[], None]) -> None:
 def scratch(parent: Path, name: str) -> Iterator[Path]:
     """An empty folder in `parent`, removed at the end of the block with all that is in it."""
     with disk_errors(parent / name):
-        parent.mkdir(parents=True, exist_ok=True)
-        sweep(parent, f".{name}.*.tmp")
-        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
+        with _place_errors(parent / name):
+            parent.mkdir(parents=True, exist_ok=True)
+            sweep(parent, f".{name}.*.tmp")
+            folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_place(path: Path) -> None:
+    """See that something can be written at `path`, before work that takes its time.
+
+    Raises:
+        InputError: nothing can lie there.
+        OutsideError: nothing may be written there.
+    """
+    with scratch(path.parent, path.name):
+        pass
 
 
 def sweep(parent: Path, pattern: str) -> None:

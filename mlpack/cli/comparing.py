@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpack import config
+from mlpack import config, records
 from mlpack.cli import versions
 from mlpack.cli.console import Console
+from mlpack.errors import InputError
 from mlpack.files import scratch
 from mlpack.gate import limits as gate_limits
 from mlpack.gate import rows as gate_rows
@@ -31,6 +32,11 @@ def compare(
     known = config.environments(project.config_dir)
     whose = environment or (before if before in known else None)
     limits = gate_limits.read(config.load(project.config_dir, whose) if whose else {})
+    versions.check_page(html)
+    if target is not None and data is None:
+        raise InputError("--target names a column of --data, and there is none")
+    if after is None:
+        records.read_build(project.dist_dir)  # says so before anything is fetched
     with scratch(project.cache_dir, "compared") as folder:
         one = versions.named(project, before, folder / "before", console)
         two = versions.named(project, after or str(project.dist_dir), folder / "after", console)
@@ -47,5 +53,4 @@ def compare(
             outside=versions.outside(measure=measure),
             reporter=console,
         )
-    place, name = (html.parent, html.stem) if html else (project.dist_dir, "compared")
-    return report, compare_use_case.write(report, place, name)
+    return report, versions.written(project, report, "compared", html)

@@ -15,7 +15,6 @@ from mlpack.gate.limits import Limits
 from mlpack.gate.trial import Trial
 from mlpack.gate.values import Report
 from mlpack.project import Project
-from mlpack.usecases import compare as compare_use_case
 from mlpack.usecases import operate
 from mlpack.usecases.shadow import shadow as shadow_use_case
 from mlpack.usecases.trial import Watch
@@ -45,6 +44,8 @@ def shadow(
 ) -> tuple[Report, Path]:
     """See the command ``shadow``."""
     built = records.read_build(project.dist_dir)
+    limits = _limits(project, environment)
+    versions.check_page(html)
     target = wiring.target(wiring.deploy_settings(project, environment))
     operate.running(target, "samples")
     with scratch(project.cache_dir, "shadow") as folder:
@@ -53,14 +54,13 @@ def shadow(
             versions.running(target, environment, folder / "before", console),
             versions.of_build(built, folder / "after"),
             minutes * 60,
-            _limits(project, environment),
+            limits,
             clock=Clock(),
             environ=os.environ,
             environments=versions.environments(),
             reporter=console,
         )
-    place, name = (html.parent, html.stem) if html else (project.dist_dir, "shadow")
-    return report, compare_use_case.write(report, place, name)
+    return report, versions.written(project, report, "shadow", html)
 
 
 def _limits(project: Project, environment: str) -> Limits:

@@ -11,7 +11,9 @@ from mlpack.cli.console import Console
 from mlpack.delivery.environment import FOLDER, Environments
 from mlpack.delivery.unpacked import found, unpack
 from mlpack.errors import InputError
+from mlpack.files import check_place, expanded
 from mlpack.gate import rows as gate_rows
+from mlpack.gate.values import Report
 from mlpack.oci.cache import default_root
 from mlpack.operating import Fetched
 from mlpack.ports import Built, Target
@@ -33,10 +35,10 @@ def named(project: Project, text: str, folder: Path, console: Console) -> Versio
         InputError: it names none of them.
     """
     path = Path(text)
-    if path.is_file():
-        return compare_use_case.version(unpack(path, folder), path.name)
-    if (path / BUILD_FILE).is_file():
-        return of_build(records.read_build(path), folder)
+    if expanded(text) is not None:
+        return compare_use_case.version(unpack(path.expanduser(), folder), path.name)
+    if expanded(str(path / BUILD_FILE)) is not None:
+        return of_build(records.read_build(path.expanduser()), folder)
     if text in config.environments(project.config_dir):
         target = wiring.target(wiring.deploy_settings(project, text))
         return running(target, text, folder, console)
@@ -86,6 +88,31 @@ def reference(project: Project, of: Version) -> gate_rows.Rows | None:
     if path is None:
         return None
     return gate_rows.read(path, of.signature)
+
+
+def check_page(html: Path | None) -> None:
+    """See whether a page can be written there, before a comparison that takes its time.
+
+    Raises:
+        InputError: it is a folder, or no place for a file.
+        OutsideError: nothing may be written there.
+    """
+    if html is None:
+        return
+    check_place(html)
+    if html.is_dir():
+        raise InputError(
+            "--html names a folder, and no page in it",
+            where=str(html),
+            hint=f"--html {html / 'compared.html'}",
+        )
+
+
+def written(project: Project, report: Report, name: str, html: Path | None) -> Path:
+    """Write the page where it was asked for, else page and JSON to ``dist/``; the page's path."""
+    if html is not None:
+        return compare_use_case.write_page(report, html)
+    return compare_use_case.write(report, project.dist_dir, name)
 
 
 def outside(*, measure: bool = True) -> Outside:

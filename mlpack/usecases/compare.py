@@ -147,6 +147,12 @@ def write(report: Report, folder: Path, name: str) -> Path:
     return target
 
 
+def write_page(report: Report, target: Path) -> Path:
+    """Write a report as a page alone, where somebody wants it; its path."""
+    files.write(target, page(report))
+    return target
+
+
 def refuse(report: Report, where: str, next_command: str) -> None:
     """Stop where the report says so.
 

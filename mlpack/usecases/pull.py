@@ -8,7 +8,7 @@ from pathlib import Path
 from mlpack.delivery.environment import Environments
 from mlpack.delivery.unpacked import LIB, found
 from mlpack.errors import InputError
-from mlpack.files import write
+from mlpack.files import check_place, write
 from mlpack.operating import Sampling
 from mlpack.ports import Reporter, Target
 from mlpack.runtime.contract import MANIFEST_FILE
@@ -71,8 +71,9 @@ def pull(
 
     Raises:
         InputError: nothing runs there, or the folder holds something else.
-        OutsideError: the target or an index does not answer.
+        OutsideError: the target or an index does not answer, or nothing may be written there.
     """
+    check_place(into)
     if not _replaceable(into):
         raise InputError("the folder holds something else", where=str(into), hint="-o FOLDER")
     there = operate.fetch(target, release, into, reporter)

@@ -10,7 +10,7 @@ from memory_target import GOOD, POOR, build, bundle, project_in
 
 from mlpack.cli import comparing
 from mlpack.cli.console import Console
-from mlpack.errors import InputError
+from mlpack.errors import InputError, MlpackError
 from mlpack.packagers.wheel import WheelPackager
 
 
@@ -51,7 +51,7 @@ def test_an_artifact_and_a_folder_are_compared_in_the_order_they_are_named(
     )
     assert (back.before.version, back.after.version) == ("1.3.0", "1.2.0")
     assert not back.stops
-    assert sorted(each.name for each in (tmp_path / "pages").iterdir()) == ["x.html", "x.json"]
+    assert [each.name for each in (tmp_path / "pages").iterdir()] == ["x.html"]
     assert told.name == "x.html"
 
 
@@ -69,3 +69,43 @@ def test_what_names_nothing_is_told_with_what_could_be_named(project, console):
     with pytest.raises(InputError, match="'prodution' is no artifact") as caught:
         compare(project, console, "prodution")
     assert "mlpack compare production" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["build.html", "page.txt"])
+def test_the_page_is_the_file_that_was_named_and_no_other_is_touched(project, console, name):
+    build(project, GOOD)
+    page = project.dist_dir / name
+    before = (project.dist_dir / "build.json").read_bytes()
+    there = {each.name for each in project.dist_dir.iterdir()}
+    _, told = compare(project, console, str(project.dist_dir), html=page)
+    assert told == page
+    assert "<html" in page.read_text()
+    assert {each.name for each in project.dist_dir.iterdir()} == there | {name}
+    assert (project.dist_dir / "build.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["dist", "file/page.html", "x" * 300])
+def test_where_no_page_can_lie_is_told_before_anything_is_asked(project, console, tmp_path, place):
+    build(project, GOOD)
+    (tmp_path / "file").write_text("")
+    html = project.dist_dir if place == "dist" else tmp_path / place
+    with pytest.raises(MlpackError, match=f"dist|file|{'x' * 60}"):
+        compare(project, console, "not looked at", html=html)
+
+
+def test_a_candidate_that_is_not_built_is_told_so(project, console):
+    with pytest.raises(InputError, match="nothing is built yet") as caught:
+        compare(project, console, "production")
+    assert caught.value.hint == "mlpack build"
+
+
+def test_a_column_of_rows_that_nobody_gave_is_refused(project, console):
+    build(project, GOOD)
+    with pytest.raises(InputError, match="--target names a column of --data"):
+        compare(project, console, str(project.dist_dir), target="species")
+
+
+def test_a_name_that_is_too_long_for_a_file_names_nothing(project, console):
+    build(project, GOOD)
+    with pytest.raises(InputError, match="is no artifact"):
+        compare(project, console, "x" * 5000)

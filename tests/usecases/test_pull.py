@@ -126,3 +126,13 @@ def test_a_place_with_anything_else_in_it_is_left_alone(tmp_path, make):
         pulled(target, into)
     assert sorted(tmp_path.rglob("*")) == before
     assert target.asked == []
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/in", "link/in"])
+def test_a_place_where_no_folder_can_lie_is_told_before_anything_is_asked(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    target = Target()
+    with pytest.raises(InputError, match="cannot lie there|in the place of the folder"):
+        pulled(target, tmp_path / name)
+    assert target.asked == []
