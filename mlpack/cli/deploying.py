@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpack import records
+from mlpack import config, records
 from mlpack.cli import gating, wiring
 from mlpack.cli.console import Console
+from mlpack.gate import limits as gate_limits
 from mlpack.operating import Happened, Status
 from mlpack.ports import Deployment, Target
 from mlpack.project import Project
@@ -34,6 +35,7 @@ def deploy(
     built = records.read_build(project.dist_dir)
     if share:
         operate.running(target, "canary")
+    gate_limits.read(config.load(project.config_dir, environment))  # a plan says it too
     if plan:
         return deploy_use_case.plan(built, target, share)
     why = gating.gate(project, console, target, built, environment=environment, force=force)

@@ -45,11 +45,11 @@ def deploy(
         ),
     ] = 0.0,
     force: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="WHY", help="Deploy though the gate says no; the target remembers why."
         ),
-    ] = "",
+    ] = None,
     render: Annotated[
         Path | None,
         typer.Option(
@@ -67,6 +67,12 @@ def deploy(
 
     Example: mlpack deploy production --plan
     """
+    if minutes and not canary:
+        raise typer.BadParameter(
+            "watches a canary, and --canary says how large it is", param_hint="--for"
+        )
+    if force is not None and not force.strip():
+        raise typer.BadParameter("the target remembers why: say it", param_hint="--force")
     console = open_console()
     project = open_project(folder)
     if render is not None:
@@ -86,7 +92,7 @@ def deploy(
         console.json(load("mlpack.cli.deploying:policy")(project, environment))
         return
     outcome = load("mlpack.cli.deploying:deploy")(
-        project, console, environment=environment, plan=plan, share=canary, force=force
+        project, console, environment=environment, plan=plan, share=canary, force=force or ""
     )
     watching = bool(canary and minutes) and not plan
     if not json:

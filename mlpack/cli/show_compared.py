@@ -70,4 +70,8 @@ def trial(console: Console, found: Trial) -> None:
         console.say(f"Release {found.release} ({found.version}) has all requests now.")
     elif found.ended:
         console.warn(f"release {found.release} ({found.version}) was ended: see what stopped it")
+    else:
+        console.say(
+            "Next: mlpack promote ENVIRONMENT --for MINUTES   or: mlpack rollback ENVIRONMENT"
+        )
     console.result(str(found.release))

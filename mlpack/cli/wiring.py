@@ -353,7 +353,13 @@ def deploy_settings(project: Project, environment: str) -> dict[str, Any]:
     """``[deploy]`` of an environment's configuration, its references looked up."""
     settings = config.load(project.config_dir, environment).get("deploy")
     where = f"config/{environment}.toml"
-    if not isinstance(settings, Mapping) or not isinstance(settings.get("target"), str):
+    wrong = None if settings is None or _table(settings) else "[deploy]: it is no table"
+    kind = settings.get("target") if _table(settings) else None
+    if not isinstance(kind, str | None):
+        wrong = "[deploy] target: it is no text"
+    if wrong:
+        raise InputError(wrong, where=where, hint='[deploy]\ntarget = "docker"')
+    if not _table(settings) or kind is None:
         raise InputError(
             f"nothing says where {environment} is deployed to",
             where=where,

@@ -366,6 +366,10 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> S3Target:
         client = session.client("s3", endpoint_url=endpoint, config=_client_config(endpoint))
     except BotoCoreError as error:
         raise OutsideError(str(error), where=f"s3://{bucket}") from error
+    except ValueError as error:  # the SDK's own idea of a URL is narrower
+        raise InputError(
+            "[deploy] endpoint is not a URL without user, password or query"
+        ) from error
     index = Reader(config).switch("index", default=False)
     return S3Target(client, bucket, prefix.strip("/"), index=index)
 

@@ -18,6 +18,18 @@ from mlpack.operating import (
 )
 from mlpack.ports import Built, Deployment, Reporter, Target
 
+_TYPED: Mapping[str, tuple[str, ...]] = {
+    "apply": ("mlpack deploy",),
+    "canary": ("mlpack deploy --canary",),
+    "counted": (),
+    "fetch": ("mlpack pull", "mlpack compare"),
+    "plan": ("mlpack deploy --plan",),
+    "policy": ("mlpack deploy --plan --iam",),
+    "render": ("mlpack deploy --render",),
+    "samples": ("mlpack shadow",),
+}
+"""What a user types for a verb, where that is not the verb."""
+
 
 def running(target: Target, verb: str) -> Running:
     """The target as one that knows `verb`.
@@ -26,11 +38,11 @@ def running(target: Target, verb: str) -> Running:
         InputError: it does not.
     """
     if verb not in target.verbs:
-        known = ", ".join(sorted(target.verbs - {"plan", "apply"})) or "deploy alone"
+        typed = {each for known in target.verbs for each in _TYPED.get(known, (f"mlpack {known}",))}
         raise InputError(
             f"the target {target.kind} has no {verb}",
             where="[deploy] target",
-            hint=f"It knows {known}.",
+            hint=f"What there is: {', '.join(sorted(typed))}.",
         )
     return cast("Running", target)
 

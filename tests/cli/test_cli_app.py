@@ -356,6 +356,39 @@ def test_a_target_that_is_not_there_is_named_with_the_ones_that_are(mlpack_, tmp
     assert "registry" in err.split("\n")[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('deploy = "docker"\n', "[deploy]: it is no table"),
+        ("[deploy]\ntarget = 3\n", "[deploy] target: it is no text"),
+        ("[deploy]\nport = 3\n", "nothing says where production is deployed to"),
+        ("", "nothing says where production is deployed to"),
+        ('[deploy]\ntarget = "docker"\n[gate]\nchnged = 0.1\n', 'Did you mean "changed"?'),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_told_by_a_plan_too(mlpack_, tmp_path, text, said):
+    folder, _ = tiny.project(tmp_path)
+    built(folder)
+    write(folder / "config" / "production.toml", text)
+    code, _, err = mlpack_("deploy", "production", "--plan", "-C", folder)
+    assert code == 3
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--for", "5"), "--canary says how large it is"),
+        (("--force", ""), "say it"),
+        (("--force", "  "), "say it"),
+    ],
+)
+def test_half_of_an_order_deploys_nothing(mlpack_, tmp_path, arguments, said):
+    code, _, err = mlpack_("deploy", "production", *arguments, "-C", tmp_path)
+    assert code == 2
+    assert said in " ".join(err.split())
+
+
 @pytest.mark.parametrize("text", ["yesterday", "\N{SUPERSCRIPT TWO}", "99999999999999", "-1"])
 def test_an_epoch_that_is_no_number_is_refused(mlpack_, tmp_path, monkeypatch, text):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)

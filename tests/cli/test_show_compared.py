@@ -1,4 +1,4 @@
-"""What ``pull`` tells."""
+"""What ``pull`` and the watching of a canary tell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from mlpack.cli import show_compared
 from mlpack.cli.console import Console
+from mlpack.gate.trial import Tally, Trial
 from mlpack.usecases.pull import Pulled
 
 
@@ -46,3 +47,17 @@ def test_the_commands_that_it_tells_work_though_the_folder_was_named_from_here(
     said = [subprocess.check_output(["sh", "-c", line], text=True) for line in told]
     assert said == ["-m churn serve\n", "asked\n"]
     assert console._out.getvalue() == f"{folder}\n"
+
+
+@pytest.mark.parametrize(("became", "said"), [({}, True), ({"promoted": True}, False)])
+def test_a_canary_that_stays_one_is_told_with_what_to_type(became, said):
+    tally = Tally(requests=9, failed=0, mean_ms=1.0)
+    found = Trial(
+        release=4, version="0.3.0", seconds=6, live=tally, canary=tally, copied=0, findings=(),
+        **became,
+    )  # fmt: skip
+    console = Console(io.StringIO(), io.StringIO())
+    show_compared.trial(console, found)
+    told = console._err.getvalue()
+    assert ("mlpack promote ENVIRONMENT --for MINUTES" in told) is said
+    assert ("mlpack rollback ENVIRONMENT" in told) is said

@@ -322,6 +322,7 @@ def test_made_from_configuration(bucket, built):
         ({"bucket": "shelf", "prefix": "//"}, "prefix"),
         ({"bucket": "shelf", "prefix": "a\nb"}, "prefix"),
         ({"bucket": "shelf", "endpoint": "ftp://x"}, "endpoint"),
+        ({"bucket": "shelf", "endpoint": "https://[::1"}, "endpoint"),
         ({"bucket": "shelf", "endpoint": "https://user:password@x"}, "endpoint"),
         ({"bucket": "shelf", "region": "eu west"}, "region"),
         ({"bucket": "shelf", "index": "yes"}, "index"),

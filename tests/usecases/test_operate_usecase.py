@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlpack.cli.app import app
 from mlpack.cli.wiring import SERVICES, TARGETS
 from mlpack.errors import InputError
 from mlpack.plugins import load
@@ -85,5 +86,10 @@ def test_what_it_does_not_know_is_told(target, verb):
         return
     with pytest.raises(InputError, match=f"the target {target.kind} has no {verb}") as caught:
         operate.running(target, verb)
-    known = ", ".join(sorted(target.verbs - {"plan", "apply"})) or "deploy alone"
-    assert caught.value.hint == f"It knows {known}."
+    hint = caught.value.hint
+    assert hint.startswith("What there is: mlpack ")
+    assert ("mlpack pull" in hint) is ("fetch" in target.verbs)
+    # Each is a command that can be typed.
+    commands = {each.name or each.callback.__name__ for each in app.registered_commands}
+    typed = hint.removeprefix("What there is: ").removesuffix(".").split(", ")
+    assert {each.split()[1] for each in typed} <= commands
