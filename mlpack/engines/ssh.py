@@ -72,9 +72,10 @@ class Tunnel:
             start_new_session=True,
         )
         atexit.register(self.close)
-        self._wait(found["login"])
+        port = f"-p {found['port']} " if found["port"] else ""
+        self._wait(found["login"], f"ssh {port}{found['login']} docker version")
 
-    def _wait(self, login: str) -> None:
+    def _wait(self, login: str, tried: str) -> None:
         deadline = time.monotonic() + 2 * CONNECT_SECONDS
         while not self.path.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -83,7 +84,7 @@ class Tunnel:
                 raise OutsideError(
                     f"ssh does not get through: {said.splitlines()[-1] if said else 'no answer'}",
                     where=login,
-                    hint=f"Try: ssh {login} docker version",
+                    hint=f"Try: {tried}",
                 )
             time.sleep(0.02)
 

@@ -57,8 +57,8 @@ def of_column(column: Column, values: Sequence[Any]) -> Drift | None:
     gone = sum(each is None for each in values)
     if column.categories is not None:
         names = [*map(str, column.categories)]
-        places = {(type(each), each): place for place, each in enumerate(column.categories)}
-        found = [places.get((type(each), each), len(names)) for each in values if each is not None]
+        places = {_same(each): place for place, each in enumerate(column.categories)}
+        found = [places.get(_same(each), len(names)) for each in values if each is not None]
         after = np.bincount(np.array(found, dtype=np.int64), minlength=len(names) + 1)
         before = np.array([*spread.shares, 0.0]) * spread.rows
         bins = (*names, OTHERS, MISSING)
@@ -96,14 +96,14 @@ def of_samples(name: str, before: Sequence[Any], after: Sequence[Any]) -> Drift 
             return msgspec.structs.replace(
                 found, ks=float(test.statistic), p=min(float(test.pvalue), found.p)
             )
-    names = sorted({str(each) for each in sides[0]})
+    names = sorted({_text(each) for each in sides[0]})
     if len(names) > len(sides[0]) / 2:
         return None  # texts that hardly come twice
     places = {told: place for place, told in enumerate(names)}
     counts = [
         np.append(
             np.bincount(
-                np.array([places.get(str(each), len(names)) for each in side], dtype=np.int64),
+                np.array([places.get(_text(each), len(names)) for each in side], dtype=np.int64),
                 minlength=len(names) + 1,
             ),
             n,
@@ -140,17 +140,27 @@ def lost(column: Column, later: Column) -> tuple[tuple[str, ...], float]:
     """The categories that training knew before and knows no more, and which share they had."""
     if column.categories is None or column.spread is None or later.categories is None:
         return (), 0.0
-    known = {(type(each), each) for each in later.categories}
+    known = {_same(each) for each in later.categories}
     gone = [
         (str(each), share)
         for each, share in zip(column.categories, column.spread.shares, strict=True)
-        if (type(each), each) not in known
+        if _same(each) not in known
     ]
     return tuple(name for name, _ in gone), math.fsum(share for _, share in gone)
 
 
 def _told(label: Any) -> str:  # noqa: ANN401 - JSON
     return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
+
+
+def _same(value: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
+    """Equal for what is the same: 8 and 8.0, which JSON does not tell apart; not for 1 and true."""
+    return ("number" if _number(value) else type(value).__name__, value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - JSON
+    """What a value is called, the same for 8 and 8.0."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _number(value: Any) -> bool:  # noqa: ANN401 - JSON

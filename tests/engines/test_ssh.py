@@ -75,6 +75,9 @@ def test_what_ssh_says_is_told(ssh):
     with pytest.raises(OutsideError, match=r"Permission denied \(publickey\)") as caught:
         Tunnel("ssh://deploy@server.example", env)
     assert caught.value.hint == "Try: ssh deploy@server.example docker version"
+    with pytest.raises(OutsideError) as caught:
+        Tunnel("ssh://deploy@server.example:2222", env)
+    assert caught.value.hint == "Try: ssh -p 2222 deploy@server.example docker version"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ def test_a_truth_is_no_number_and_a_number_is_no_text():
     assert dict(zip(found.bins, found.after, strict=True))["others"] == 1.0
 
 
+def test_whole_numbers_are_the_same_with_and_without_a_point():
+    known, pointed = seen([4, 6, 8] * 50), seen([4.0, 6.0, 8.0, None] * 50)
+    for values in ([4, 6, 8] * 20, [4.0, 6.0, 8.0] * 20):
+        assert of_column(known, values).psi == pytest.approx(0)
+        assert of_column(pointed, [*values, *[None] * 20]).psi == pytest.approx(0)
+        assert of_samples("x", [4, 6, 8] * 20, values).psi == pytest.approx(0)
+
+
 def test_of_few_values_and_of_unknown_spreads_nothing_is_told():
     assert of_column(seen(["a", "b"] * 50), ["a"] * 29) is None
     assert of_column(seen([f"text {i}" for i in range(100)]), ["a"] * 100) is None
