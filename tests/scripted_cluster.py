@@ -12,6 +12,7 @@ import contextlib
 import copy
 import json
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -564,12 +565,14 @@ class Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(**state: object) -> Iterator[Api]:
-    """An API that answers as long as this is open."""
+def serve(tls: ssl.SSLContext | None = None, **state: object) -> Iterator[Api]:
+    """An API that answers as long as this is open; with `tls` by https."""
     api = Api(**state)
     handler = type("Bound", (Handler,), {"api": api})
     with Server(("127.0.0.1", 0), handler) as server:
-        api.host = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        api.host = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield api
