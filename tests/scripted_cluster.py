@@ -2,7 +2,8 @@
 
 It keeps objects with versions and generations, speaks server-side apply as far as it is needed here
 (what was applied before and is not any more goes away), list, watch, preconditions and logs, and it
-plays the controllers: pods of a Deployment or an InferenceService are there at once.
+plays the controllers: pods of a Deployment or an InferenceService are there at once. A command in a
+pod is whatever the test says, over a WebSocket as the API speaks it.
 """
 
 from __future__ import annotations
@@ -11,18 +12,30 @@ import contextlib
 import copy
 import json
 import re
+import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping
+from wsproto.utilities import generate_accept_token
+
 PATH = re.compile(
     r"/apis?/(?P<version>.+?)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)"
-    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|proxy/.+))?"
+    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|exec|proxy/.+))?"
 )
 RELEASE = "mlpack.io/release"
+
+
+Machine = Callable[[str, str, list[str]], subprocess.CompletedProcess]
+"""Runs a command in a pod's container."""
+
+MESSAGE = 32 << 10
 
 
 @dataclass
@@ -36,6 +49,7 @@ class Failure:
     times: int = 1
     watch: bool = False  # only to those that watch
     there: str = ""  # only once there is an object of this name
+    sub: str = ""  # only what is asked of this part of it
 
 
 @dataclass
@@ -56,6 +70,9 @@ class Api:
     kinds_without: set[str] = field(default_factory=set)  # plurals that are not installed
     metrics: dict[str, str] = field(default_factory=dict)  # what pods tell, by their names
     key: str = ""  # which pods want
+    machine: Machine | None = None  # what runs commands in pods
+    manner: str = ""  # how what they write is sent: cut, silent, endless, mute, vague or old
+    commands: list[tuple[str, str, list[str]]] = field(default_factory=list)
     lines: dict[str, list[str]] = field(default_factory=dict)
     streams: bool = False  # whether lines that are followed do not end
     version: int = 100
@@ -133,7 +150,8 @@ class Api:
 
     def _deployment(self, there: dict) -> None:
         spec, metadata = there["spec"], there["metadata"]
-        image = spec["template"]["spec"]["containers"][0]["image"]
+        container = spec["template"]["spec"]["containers"][0]
+        image = container["image"]
         wanted = spec["replicas"]
         well = image not in self.sick | self.stuck and not self.hold
         labels = spec["template"]["metadata"]["labels"]
@@ -147,7 +165,7 @@ class Api:
                     del self.objects[key]
         old = sum(pod.get("owner") == metadata["name"] for pod in self.objects.values())
         for index in range(wanted if well else 1):
-            self.pod(metadata["name"], f"{labels[RELEASE]}-{index}", labels, {}, image)
+            self.pod(metadata["name"], f"{labels[RELEASE]}-{index}", labels, {}, container)
         if well:
             counts = {"replicas": wanted, "updatedReplicas": wanted, "availableReplicas": wanted}
         else:
@@ -181,17 +199,17 @@ class Api:
             if pod.get("owner") == metadata["name"] and key[1].split("-")[-2] not in kept:
                 del self.objects[key]
         for index in range(predictor["minReplicas"]):
-            self.pod(
-                metadata["name"], f"{number}-{index}", told, {RELEASE: number}, container["image"]
-            )
+            self.pod(metadata["name"], f"{number}-{index}", told, {RELEASE: number}, container)
         if well:
             mine["latestReadyRevision"] = mine["latestCreatedRevision"]
         status["conditions"] = [{"type": "Ready", "status": str(well)}]
         status["observedGeneration"] = metadata["generation"]
         there["status"] = status
 
-    def pod(self, owner: str, suffix: str, labels: dict, annotations: dict, image: str) -> None:
-        name = f"{owner}-{suffix}"
+    def pod(
+        self, owner: str, suffix: str, labels: dict, annotations: dict, container: dict
+    ) -> None:
+        name, image = f"{owner}-{suffix}", container["image"]
         sick = image in self.sick
         ready = not sick and image not in self.stuck and not self.hold
         waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
@@ -201,6 +219,8 @@ class Api:
             "kind": "Pod",
             "owner": owner,
             "image": image,
+            # Somebody's own stands beside it, as meshes and Knative have theirs.
+            "spec": {"containers": [{"name": "proxy", "image": "mesh"}, copy.deepcopy(container)]},
             "metadata": {**metadata, "resourceVersion": str(self.version)},
             "status": {
                 "phase": "Running",
@@ -286,7 +306,7 @@ class Handler(BaseHTTPRequestHandler):
         api, method = self.api, self.command
         with api.lock:
             called = name or (body or {}).get("metadata", {}).get("name", "")
-            api.requests.append((method, plural, called))
+            api.requests.append((method, plural, f"{called}/exec" if sub == "exec" else called))
         self.quiet = False
         if method != "GET" and query.get("dryRun") != "All":
             api.changing += 1
@@ -298,12 +318,14 @@ class Handler(BaseHTTPRequestHandler):
                 api.dead = True
                 self.cut()
                 return
-        if self.failed(plural, query):
+        if self.failed(plural, query, sub):
             return
         if query.get("watch"):
             self.watch(plural, query)
         elif sub == "log":
             self.log(name, query)
+        elif sub == "exec":
+            self.run(name)
         elif sub == "proxy/metrics":
             pod, _, port = name.partition(":")
             right = port == "8080" and self.headers.get("X-API-Key", "") == api.key
@@ -312,12 +334,13 @@ class Handler(BaseHTTPRequestHandler):
             with api.lock:
                 self.served(method, plural, name, query, body)
 
-    def failed(self, plural: str, query: dict) -> bool:
+    def failed(self, plural: str, query: dict, sub: str) -> bool:
         """Whether a failure that is asked for was answered."""
         for each in self.api.failures:
             if (
                 (each.method, each.plural) == (self.command, plural)
                 and each.times
+                and (not each.sub or each.sub == sub)
                 and (not each.watch or query.get("watch"))
                 and (not each.there or self.api.get(plural, each.there))
             ):
@@ -437,6 +460,74 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.02)
         self.chunk(b"")
 
+    def run(self, name: str) -> None:
+        """A command in a container: https://kubernetes.io/docs/reference/using-api/websockets/"""
+        api, query = self.api, parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        protocols = self.headers.get("Sec-WebSocket-Protocol", "").replace(" ", "").split(",")
+        key = self.headers.get("Sec-WebSocket-Key")
+        there = api.get("pods", name)
+        if self.headers.get("Upgrade", "").lower() != "websocket" or key is None:
+            self.refuse(400, "Upgrade request required")
+        elif self.headers.get("Authorization") != "Bearer token":
+            self.refuse(401, "Unauthorized")
+        elif there is None:
+            self.refuse(404, f'pods "{name}" not found')
+        elif query["container"][0] not in [each["name"] for each in there["spec"]["containers"]]:
+            self.refuse(400, f"container {query['container'][0]} is not valid for pod {name}")
+        else:
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", generate_accept_token(key.encode()).decode())
+            if api.manner != "old":
+                assert "v4.channel.k8s.io" in protocols
+                self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
+            self.end_headers()
+            self.close_connection = True
+            assert query.get("stdout") == ["true"]
+            api.commands.append((name, query["container"][0], query["command"]))
+            self.channels(api.machine(*api.commands[-1]))
+
+    def channels(self, done: subprocess.CompletedProcess) -> None:
+        socket, manner = Connection(ConnectionType.SERVER), self.api.manner
+
+        def say(channel: int, data: bytes, *, whole: bool = True) -> None:
+            first = BytesMessage(data=bytes([channel]) + data, message_finished=whole)
+            self.wfile.write(socket.send(first))
+            if not whole:  # a message may come in several frames
+                self.wfile.write(socket.send(BytesMessage(data=b"", message_finished=True)))
+            self.wfile.flush()
+
+        for channel in (1, 2, 3):  # as the API does, before anything is written
+            say(channel, b"")
+        while manner in ("silent", "endless") and not self.api.dead:
+            if manner == "endless":
+                say(1, b"x" * MESSAGE)
+            time.sleep(0.01)
+        for start in range(0, len(done.stdout), MESSAGE):
+            say(1, done.stdout[start : start + MESSAGE], whole=start > 0)
+            self.wfile.write(socket.send(Ping(payload=b"there?")))
+        if done.stderr:
+            say(2, done.stderr)
+        if manner == "cut":
+            self.cut()
+            return
+        status: dict = {"kind": "Status", "status": "Success", "metadata": {}}
+        if done.returncode:
+            cause = {"reason": "ExitCode", "message": str(done.returncode)}
+            status |= {
+                "status": "Failure",
+                "reason": "NonZeroExitCode",
+                "message": f"command terminated with non-zero exit code: {done.returncode}",
+                "details": {"causes": [cause]},
+            }
+        if manner != "mute":
+            say(3, b"[" if manner == "vague" else json.dumps(status).encode())
+        self.wfile.write(socket.send(CloseConnection(code=1000)))
+        self.wfile.flush()
+        while self.rfile.read1():  # what the other side still says; else the end would be a reset
+            pass
+
     def chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
@@ -474,12 +565,14 @@ class Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(**state: object) -> Iterator[Api]:
-    """An API that answers as long as this is open."""
+def serve(tls: ssl.SSLContext | None = None, **state: object) -> Iterator[Api]:
+    """An API that answers as long as this is open; with `tls` by https."""
     api = Api(**state)
     handler = type("Bound", (Handler,), {"api": api})
     with Server(("127.0.0.1", 0), handler) as server:
-        api.host = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        api.host = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield api

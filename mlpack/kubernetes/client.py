@@ -1,4 +1,4 @@
-"""The cluster's API through the official client: the only file that knows it.
+"""The cluster's API through the official client: the only file that knows it, beside `channel`.
 
 Of the client it uses what has been the same in all its versions: the kubeconfig, the logins, and
 requests as `DynamicClient.request` sends them. Kinds are known here (`cluster.KINDS`), so nothing
@@ -8,7 +8,7 @@ has to be discovered first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ from kubernetes import client as official
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.dynamic import DynamicClient
+from websocket import WebSocketBadStatusException, WebSocketException
 
 from mlpack.errors import InputError, OutsideError
-from mlpack.kubernetes.cluster import NotAllowedError, path_of
+from mlpack.kubernetes import channel
+from mlpack.kubernetes.channel import Bounds
+from mlpack.kubernetes.cluster import EXEC, EXEC_VERBS, NotAllowedError, path_of
 from mlpack.kubernetes.values import MANAGER, Manifest
 
 _APPLY = "application/apply-patch+yaml"
@@ -34,6 +37,10 @@ _JSON: Mapping[str, str] = {"Accept": "application/json"}
 _NO_KUBECONFIG = (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, OSError)
 """What the official client raises for a file that is something else."""
 
+_EXEC_RULE = (
+    "The Role needs one rule more:\n"
+    f'- {{apiGroups: [""], resources: [{EXEC}], verbs: [{", ".join(EXEC_VERBS)}]}}'
+)
 _ROLE = "The Role with all that is needed stands in docs/deploy/kubernetes.md."
 
 
@@ -109,6 +116,24 @@ class Client:
         fine = (_UNKNOWN, _MISSING, 500, 502, 503, 504)
         lines = self._lines(where, [], _ANSWER_SECONDS, fine, headers)
         return "".join(f"{line}\n" for line in lines)
+
+    def run(self, pod: str, container: str, command: Sequence[str], most: int) -> bytes:
+        """What a command in a pod's container writes to its standard output."""
+        path, bounds = path_of("Pod", self.namespace, pod), Bounds(most)
+        for pause in (*_PAUSES, None):
+            try:
+                return channel.run(
+                    self.dynamic.client.configuration, path, container, command, bounds
+                )
+            except WebSocketBadStatusException as error:
+                if error.status_code != _BUSY or pause is None:
+                    raise _not_run(error, pod, self.namespace) from error
+                self.sleep(pause)
+            except (WebSocketException, OSError) as error:
+                raise _silent(error) from error
+            except OutsideError as error:
+                raise OutsideError(error.what, where=f"pod {pod}", hint=error.hint) from error
+        return b""
 
     def logs(self, pod: str, lines: int, *, before: bool = False) -> str:
         """The last lines of a pod; ``""`` where it has none yet."""
@@ -284,6 +309,15 @@ def _refusal(error: ApiException, namespace: str) -> OutsideError:
         hint = f"kubectl create namespace {namespace}" if "namespaces" in told else None
         return OutsideError(f"the cluster has none: {told}", hint=hint)
     return OutsideError(f"the cluster refuses it: {told}")
+
+
+def _not_run(error: WebSocketBadStatusException, pod: str, namespace: str) -> OutsideError:
+    told = ApiException(status=error.status_code, reason=error.status_message)
+    told.body = (error.resp_body or b"").decode(errors="replace")
+    found = _refusal(told, namespace)
+    if not isinstance(found, NotAllowedError):
+        return OutsideError(found.what, where=f"pod {pod}", hint=found.hint)
+    return NotAllowedError(found.what, where=f"pod {pod}", hint=_EXEC_RULE)
 
 
 def _silent(error: Exception) -> OutsideError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from mlpack.errors import OutsideError
@@ -25,6 +25,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "ServiceMonitor": ("monitoring.coreos.com/v1", "servicemonitors"),
 }
 """The version of the API and the name in its paths, by kind."""
+
+EXEC, EXEC_VERBS = "pods/exec", ("create", "get")
+"""What a command in a container takes. A WebSocket is a ``get``, and since Kubernetes 1.35 the API
+wants ``create`` besides."""
 
 
 class NotAllowedError(OutsideError):
@@ -67,6 +71,15 @@ class Cluster(Protocol):
 
     def ask(self, pod: str, port: int, path: str, key: str) -> str:
         """What a pod answers to a request, with an API key if there is one; ``""`` if not 200."""
+        ...
+
+    def run(self, pod: str, container: str, command: Sequence[str], most: int) -> bytes:
+        """What a command in a container writes to its standard output, `most` bytes at most.
+
+        Raises:
+            NotAllowedError: no command may be run there.
+            OutsideError: it failed or wrote more, or the pod is gone.
+        """
         ...
 
     def logs(self, pod: str, lines: int, *, before: bool = False) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 from mlpack.kubernetes import pods
 from mlpack.kubernetes.values import Manifest, Service
 
-_CONTAINER = "kserve-container"
 _PERCENT = "canaryTrafficPercent"
 
 
@@ -29,7 +28,7 @@ def inference_service(
         secret: the Secret with its files; ``""`` for none.
     """
     scaling = service.autoscaling
-    container = pods.container(service, image, _CONTAINER, secret)
+    container = pods.container(service, image, secret)
     # One port alone goes through Knative, and its name would choose the protocol.
     container["ports"] = [{"containerPort": pods.PORT, "protocol": "TCP"}]
     # Not every version of Knative takes a probe for the start.
@@ -42,7 +41,7 @@ def inference_service(
         **pods.pull_secrets(service),
         "containers": [container],
         # Knative takes no fsGroup: what only root may read would be of no use.
-        "volumes": pods.volumes(secret, 0o444),
+        "volumes": pods.volumes(service, secret, 0o444),
     }
     if scaling is not None:
         predictor |= {"scaleMetric": "cpu", "scaleTarget": scaling.cpu}

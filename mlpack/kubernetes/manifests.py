@@ -27,7 +27,6 @@ from mlpack.kubernetes.values import (
 )
 
 _LABEL = 63
-_CONTAINER = "server"
 
 
 @dataclass(frozen=True)
@@ -188,8 +187,8 @@ def _deployment(
                     for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
                 ],
                 **pods.pull_secrets(service),
-                "containers": [pods.container(service, image, _CONTAINER, secret)],
-                "volumes": pods.volumes(secret),
+                "containers": [pods.container(service, image, secret)],
+                "volumes": pods.volumes(service, secret),
             },
         },
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlpack.container import PORT as IMAGE_PORT
 from mlpack.container import USER
+from mlpack.delivery import sampled
 from mlpack.kubernetes.values import INSTANCE, MANAGER, Service
 from mlpack.runtime.settings import Settings
 
@@ -20,7 +21,14 @@ LINGER_SECONDS = 10
 _DRAIN_SECONDS = int(Settings().drain_seconds)
 _GRPC = "MLPACK_GRPC_PORT"
 _STARTUP_PERIOD = 2
-_SCRATCH = "1Gi"
+_MIB = 1 << 20
+_SCRATCH = 1 << 30
+_SAMPLES_SIZE = "MLPACK_SAMPLE_MAX_BYTES"
+CONTAINERS = {"deployment": "server", "kserve": "kserve-container"}
+"""What the only container of ours is called, by the service's mode; others may stand beside it."""
+
+WRITABLE = "/tmp"  # noqa: S108 - the pod's own
+"""The one folder that the container can write to: an ``emptyDir`` with a limit of its size."""
 
 
 def labels(service: Service, name: str, version: str) -> dict[str, str]:
@@ -53,7 +61,7 @@ def api_key(service: Service) -> str:
 
 def grace_seconds(service: Service) -> int:
     """So long a pod may take to end: what the server takes, and a little."""
-    return _seconds(service, LINGER, LINGER_SECONDS) + _seconds(service, DRAIN, _DRAIN_SECONDS) + 10
+    return _number(service, LINGER, LINGER_SECONDS) + _number(service, DRAIN, _DRAIN_SECONDS) + 10
 
 
 def resources(service: Service) -> dict[str, Any]:
@@ -76,20 +84,17 @@ def memory(size: int) -> str:
     return str(size)
 
 
-def container(service: Service, image: str, name: str, secret: str) -> dict[str, Any]:
+def container(service: Service, image: str, secret: str) -> dict[str, Any]:
     """The only container.
 
     Args:
         service: what it belongs to.
         image: ``REPOSITORY@DIGEST``.
-        name: what it is called.
         secret: the Secret with its files; ``""`` for none.
     """
-    mounts: list[dict[str, Any]] = [
-        {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the pod's own
-    ]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": WRITABLE}]
     made: dict[str, Any] = {
-        "name": name,
+        "name": CONTAINERS[service.mode],
         "image": image,
         "ports": [
             {"name": each, "containerPort": port, "protocol": "TCP"}
@@ -134,14 +139,25 @@ def container(service: Service, image: str, name: str, secret: str) -> dict[str,
     return made
 
 
-def volumes(secret: str, mode: int = 0o440) -> list[dict[str, Any]]:
+def scratch(service: Service) -> int:
+    """How large `WRITABLE` may become, in bytes: a pod with more there is ended by its node."""
+    if not service.env.get(sampled.FILE):
+        return _SCRATCH
+    most = _number(service, _SAMPLES_SIZE, Settings().sample_max_bytes)
+    return _SCRATCH + -(-most // _MIB) * _MIB
+
+
+def volumes(service: Service, secret: str, mode: int = 0o440) -> list[dict[str, Any]]:
     """What the container's folders are made of.
 
     Args:
+        service: whose.
         secret: the Secret with its files; ``""`` for none.
         mode: theirs; they belong to root and to the pod's ``fsGroup``.
     """
-    made: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}]
+    made: list[dict[str, Any]] = [
+        {"name": "tmp", "emptyDir": {"sizeLimit": memory(scratch(service))}}
+    ]
     if secret:
         made.append({"name": "secrets", "secret": {"secretName": secret, "defaultMode": mode}})
     return made
@@ -156,6 +172,6 @@ def _asks(path: str) -> Mapping[str, Any]:
     return {"httpGet": {"path": path, "port": PORT, "scheme": "HTTP"}}
 
 
-def _seconds(service: Service, variable: str, default: int) -> int:
+def _number(service: Service, variable: str, default: int) -> int:
     text = service.env.get(variable, "")
     return int(text) if text.isascii() and text.isdigit() else default

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlpack.kubernetes.cluster import KINDS
+from mlpack.delivery.sampled import FILE
+from mlpack.kubernetes.cluster import EXEC, EXEC_VERBS, KINDS
 from mlpack.kubernetes.values import Service
 
 _CHANGED = ("get", "create", "patch", "delete")
@@ -33,11 +34,14 @@ def role(service: Service) -> dict[str, Any]:
         kinds["Deployment"] = (*_CHANGED, "watch")
     if service.monitor:
         kinds["ServiceMonitor"] = _CHANGED
+    rules = [*_rules(kinds), _rule("", ["pods/log", "pods/proxy"], ("get",))]
+    if service.env.get(FILE):
+        rules.append(_rule("", [EXEC], EXEC_VERBS))
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": f"{service.name}-mlpack", "namespace": service.namespace},
-        "rules": [*_rules(kinds), _rule("", ["pods/log", "pods/proxy"], ("get",))],
+        "rules": rules,
     }
 
 

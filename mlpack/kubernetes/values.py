@@ -199,6 +199,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What is known of a release."""
         return next((each for each in self.releases if each.number == number), None)
 
+    def doing(self, number: int) -> str:
+        """What a release does, in the words of `mlpack.operating.Standing`."""
+        if number == self.live:
+            return "live"
+        if number == self.canary:
+            return "canary"
+        release = self.release(number)
+        kept = number in self.before and release is not None and release.workload
+        return "kept" if kept else "gone"
+
     @property
     def next(self) -> int:
         """The number of the next release."""

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 from docker.errors import APIError, ImageNotFound
 
+from mlpack.delivery.sampled import FILE, reading, whole
 from mlpack.delivery.unpacked import LIB, unpack_tar
 from mlpack.errors import InputError, OutsideError
 from mlpack.oci.install import HOME, LIBRARY
 from mlpack.oci.members import DAMAGE
 from mlpack.rollout.engine import CONFLICT, gone, stream
-from mlpack.runtime.samples import FILES
 from mlpack.sbom import SBOM_FILE
-
-_SAMPLES = "MLPACK_SAMPLE_FILE"
-_ALL = 1 << 40
-_READ = f"""\
-import pathlib, sys
-name, last = sys.argv[1], int(sys.argv[2])
-ends = ["", *(f".{{number}}" for number in range(1, {FILES}))]
-kept = []
-for path in (pathlib.Path(name + end) for end in ends):
-    if path.is_file() and last:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            file.seek(max(0, size - last))
-            kept.append(file.read(min(last, size)))
-        last -= len(kept[-1])
-for part in reversed(kept):
-    sys.stdout.buffer.write(part)
-"""
-
 
 _ASK = """\
 import http.client, os, pathlib, sys
@@ -79,31 +59,34 @@ def bring(client: docker.DockerClient, image: str, container: str, into: Path) -
 def sampled(client: docker.DockerClient, container: str, last: int | None) -> bytes:
     """The requests that a running container has sampled, the oldest first; empty for none.
 
-    With `last` at most so many bytes, the last ones. Its own Python reads them: they lie in memory,
-    where an engine copies nothing from.
+    With `last` at most so many bytes, the last ones.
     """
-    config = client.api.inspect_container(container)["Config"]
-    told = dict(each.partition("=")[::2] for each in config["Env"] or [])
-    path = told.get(_SAMPLES)
-    most = str(_ALL if last is None else last)
-    return _said(client, container, config, _READ, path, most) if path else b""
+    python, told = _inside(client, container)
+    path = told.get(FILE)
+    if not (python and path):
+        return b""
+    return whole(_said(client, container, reading(python, path, last)))
 
 
 def metrics(client: docker.DockerClient, container: str) -> str:
     """What a running container tells at ``/metrics``; empty where it does not answer."""
+    python, told = _inside(client, container)
+    if not python:
+        return ""
+    port = told.get("MLPACK_PORT", "8080")
+    return _said(client, container, (python, "-I", "-c", _ASK, port)).decode()
+
+
+def _inside(client: docker.DockerClient, container: str) -> tuple[str, Mapping[str, str]]:
+    """A container's own Python, empty where it has none, and its variables."""
     config = client.api.inspect_container(container)["Config"]
     told = dict(each.partition("=")[::2] for each in config["Env"] or [])
-    return _said(client, container, config, _ASK, told.get("MLPACK_PORT", "8080")).decode()
+    return str((config["Entrypoint"] or [""])[0]), told
 
 
-def _said(
-    client: docker.DockerClient, container: str, config: Mapping[str, Any], code: str, *words: str
-) -> bytes:
-    """What a line of Python says that the container's own Python runs."""
-    python = (config["Entrypoint"] or [""])[0]
-    if not python:
-        return b""
-    made = client.api.exec_create(container, [python, "-I", "-c", code, *words])["Id"]
+def _said(client: docker.DockerClient, container: str, command: Sequence[str]) -> bytes:
+    """What a command in a container writes to its standard output."""
+    made = client.api.exec_create(container, list(command))["Id"]
     said, _ = client.api.exec_start(made, demux=True)
     return bytes(said or b"")
 

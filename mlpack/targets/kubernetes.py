@@ -24,14 +24,15 @@ from mlpack.kubernetes import manifests, planning, pods, policy, settings, writt
 from mlpack.kubernetes.book import Book
 from mlpack.kubernetes.cluster import Cluster
 from mlpack.kubernetes.following import followed
+from mlpack.kubernetes.images import Images
 from mlpack.kubernetes.lease import Lock
 from mlpack.kubernetes.manifests import Objects
 from mlpack.kubernetes.rollout import Rollout
-from mlpack.kubernetes.values import Release, Service, State, record_name
+from mlpack.kubernetes.sampling import Samples
+from mlpack.kubernetes.values import Release, Service, record_name
 from mlpack.kubernetes.watching import Watcher, is_running, release_of_pod
 from mlpack.kubernetes.workloads import Workloads, workloads
 from mlpack.oci.cache import Cache, default_root
-from mlpack.oci.reference import parse
 from mlpack.operating import Counted, Fetched, Happened, Standing, Status
 from mlpack.plugins import load
 from mlpack.ports import Action, Built, Deployment, Reporter
@@ -61,7 +62,7 @@ class KubernetesTarget:
     verbs = frozenset(
         (
             *("plan", "apply", "canary", "promote", "rollback", "status", "history", "logs"),
-            *("fetch", "counted", "remove", "render", "policy"),
+            *("fetch", "samples", "counted", "remove", "render", "policy"),
         )
     )
 
@@ -165,7 +166,7 @@ class KubernetesTarget:
             release = state.release(number)
             if release is None:
                 continue
-            doing = _doing(number, state)
+            doing = state.doing(number)
             if doing == "gone":
                 continue
             stood = at_work.standing(release, state) if doing != "kept" else None
@@ -197,7 +198,7 @@ class KubernetesTarget:
                 release=each.release,
                 version=each.version,
                 digest=each.digest,
-                state="failed" if each.verb == "failed" else _doing(each.release, state),
+                state="failed" if each.verb == "failed" else state.doing(each.release),
                 by=each.by,
                 why=each.why,
             )
@@ -245,19 +246,28 @@ class KubernetesTarget:
         found = state.release(number)
         if found is None:
             raise InputError(f"there is no release {number}", hint="mlpack history ENVIRONMENT")
-        insecure = "http://" if self.pusher.repository.scheme == "http" else ""
-        reference = parse(f"{insecure}{found.image}", f"release {number}")
-        if reference.name != self.pusher.repository.name:
-            raise InputError(
-                f"its image is in {reference.name}",
-                where=f"release {number}",
-                hint=f'[deploy]\nrepository = "{reference.name}"',
-            )
+        image = self._images.named(found)
         with reporter.stage(f"Fetching release {number} ({found.version})") as stage:
-            image = self.pusher.connect().pull_whole(reference, self.cache)
-            unpack_image(image, into, str(reference))
+            unpack_image(self._images.pulled(image), into, str(image))
             stage.result(found.digest[:19])
         return Fetched(into, found.version, number, found.digest)
+
+    def samples(self, release: int | None, last: int | None = None) -> bytes:
+        """What the ready pods of what answers, or of another release, have sampled.
+
+        With `last` at most so many bytes of each, the last ones; never more than
+        `mlpack.kubernetes.sampling.MOST`.
+
+        Raises:
+            InputError: the release's image is in another repository.
+            OutsideError: the cluster or the registry does not answer, or no command may be run in
+                the pods.
+        """
+        cluster = self.connect()
+        state = Book(self.service, cluster).state
+        found = state.release(release or state.live)
+        brought = Samples(cluster, self._watcher(cluster), self._images)
+        return brought.of(found, last) if found else b""
 
     def counted(self, release: int) -> Mapping[str, Counted]:
         """What the pods of a release have counted, by their names.
@@ -307,6 +317,10 @@ class KubernetesTarget:
             at_work = workloads(cluster, watcher)
             yield Rollout(self.service, cluster, at_work, book, self.clock, self.who, reporter)
 
+    @property
+    def _images(self) -> Images:
+        return Images(self.pusher, self.cache)
+
     def _watcher(self, cluster: Cluster) -> Watcher:
         return Watcher(self.service, cluster, self.clock, lambda: None)
 
@@ -341,17 +355,6 @@ class KubernetesTarget:
             return f"{'https' if service.ingress.tls else 'http'}://{service.ingress.host}"
         port = "" if service.port == 80 or service.mode == "kserve" else f":{service.port}"
         return f"http://{service.name}.{service.namespace}.svc{port}"
-
-
-def _doing(number: int, state: State) -> str:
-    """What a release does, in the words of `mlpack.operating.Standing`."""
-    if number == state.live:
-        return "live"
-    if number == state.canary:
-        return "canary"
-    release = state.release(number)
-    kept = number in state.before and release is not None and release.workload
-    return "kept" if kept else "gone"
 
 
 def make(config: Mapping[str, Any], env: Mapping[str, str]) -> KubernetesTarget:

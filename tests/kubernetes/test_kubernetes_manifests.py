@@ -28,7 +28,12 @@ MOST = replace(
     autoscaling=Autoscaling(3, 10, 70),
     cpus=0.5,
     memory=512 << 20,
-    env={"MLPACK_GRPC_PORT": "9000", "MLPACK_MAX_ROWS": "1000", "ODD": "{{ on }}: 1e3 # ☃"},
+    env={
+        "MLPACK_GRPC_PORT": "9000",
+        "MLPACK_MAX_ROWS": "1000",
+        "MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl",
+        "ODD": "{{ on }}: 1e3 # ☃",
+    },
     secrets={"api_keys": "not-to-be-seen"},
     port=8080,
     ingress=Ingress("churn.example.org", "nginx", "churn-tls"),
@@ -191,6 +196,26 @@ def test_a_pod_has_the_time_that_the_server_takes_to_end(env, grace):
     assert pod["terminationGracePeriodSeconds"] == grace
     told = {each["name"]: each["value"] for each in container(service)["env"]}
     assert told["MLPACK_LINGER_SECONDS"] == env.get("MLPACK_LINGER_SECONDS", "10")
+
+
+@pytest.mark.parametrize("mode", ["deployment", "kserve"])
+@pytest.mark.parametrize(
+    ("env", "limit"),
+    [
+        ({}, "1Gi"),
+        ({"MLPACK_SAMPLE_MAX_BYTES": "9000000000"}, "1Gi"),
+        ({"MLPACK_SAMPLE_FILE": "/tmp/s"}, "1120Mi"),
+        ({"MLPACK_SAMPLE_FILE": "/tmp/s", "MLPACK_SAMPLE_MAX_BYTES": "3221225472"}, "4Gi"),
+        ({"MLPACK_SAMPLE_FILE": "/tmp/s", "MLPACK_SAMPLE_MAX_BYTES": "many"}, "1120Mi"),
+    ],
+)
+def test_samples_have_room_beside_what_the_server_writes_else(mode, env, limit):
+    made = objects(replace(LEAST, mode=mode, env=env)).workload["spec"]
+    pod = made["predictor"] if mode == "kserve" else made["template"]["spec"]
+    (volume,) = pod["volumes"]
+    assert volume == {"name": "tmp", "emptyDir": {"sizeLimit": limit}}
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert mount == {"name": "tmp", "mountPath": "/tmp"}
 
 
 def test_a_pod_has_so_long_until_it_is_ready():

@@ -15,6 +15,8 @@ from mlpack.kubernetes.values import Autoscaling, Ingress
 
 LEAST = {"target": "kubernetes", "service": "churn-test", "repository": "r.example/churn"}
 
+SAMPLED = {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"}
+
 
 def test_what_is_not_told_has_a_default():
     service = read(LEAST)
@@ -76,6 +78,10 @@ def test_what_is_told_is_taken():
         ({"env": {"PORT": "1"}}, "probes"),
         ({"env": {"MLPACK_TLS_CERT": "x"}}, "probes"),
         ({"env": {"A B": "x"}}, "no name"),
+        ({"env": {"MLPACK_SAMPLE_FILE": "/var/samples.jsonl"}}, "write below /tmp alone"),
+        ({"env": {"MLPACK_SAMPLE_FILE": "samples.jsonl"}}, "write below /tmp alone"),
+        ({"env": {"MLPACK_SAMPLE_FILE": "/tmp/"}}, "write below /tmp alone"),
+        ({"env": {"MLPACK_SAMPLE_FILE": "/tmp/../var/x"}}, "write below /tmp alone"),
         ({"secrets": {"../x": "y"}}, "no name"),
         ({"memory": "1 GB"}, "no size"),
         ({"cpus": -1}, "no number of CPUs"),
@@ -99,6 +105,13 @@ def test_the_role_that_the_document_shows_is_the_one_that_it_takes():
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     service = read({**LEAST, "service": "churn-production", "namespace": "models"})
     assert yaml.safe_load(text) == role(service)
+
+
+def test_where_samples_are_switched_on_the_role_has_the_rule_that_the_document_shows():
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "kubernetes.md").read_text()
+    (rule,) = [line for line in page.splitlines() if line.startswith("- {") and "exec" in line]
+    off, on = (role(read({**LEAST, "env": env})) for env in ({}, SAMPLED))
+    assert on["rules"] == [*off["rules"], *yaml.safe_load(rule)]
 
 
 def test_every_key_is_in_the_document():

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from dataclasses import replace
+from subprocess import CompletedProcess
 
 import pytest
 import scripted_cluster
@@ -58,7 +59,8 @@ def builds(tmp_path_factory):
         if version not in made:
             folder = tmp_path_factory.mktemp(f"dist-{version}")
             model = {f"app/lib/{name}": data for name, data in installed(onnx_bundle()).items()}
-            image = image_of(folder, SLIM, {**model, "app/lib/version": version.encode()})
+            files = {**model, "app/lib/version": version.encode()}
+            image = image_of(folder, SLIM, files, entrypoint=("/usr/bin/python3", "-m", "churn"))
             file = folder / "churn.oci.tar"
             written = write_archive(image, file, "churn", version)
             artifact = Artifact(
@@ -841,7 +843,8 @@ def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, regi
     more = {"mode": "kserve"}
     if mode == "deployment":
         more = {"autoscaling": {"max": 3}, "ingress": {"host": "a.example"}}
-    options = {"secrets": {"a": "b"}, **more}
+    options = {"secrets": {"a": "b"}, "env": {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"}, **more}
+    api.machine = lambda *_: CompletedProcess([], 0, b"", b"")
     made = target(api, **options)
     made.plan(builds())
     made.apply(builds(), Remembering())
@@ -854,6 +857,7 @@ def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, regi
     made.status()
     list(made.logs(1, follow=True))
     made.counted(1)
+    made.samples(1)
     made.remove(Remembering())
     allowed = verbs_of(made.policy()["rules"])
     asked: dict[str, set[str]] = {}
@@ -862,7 +866,7 @@ def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, regi
         verb = verbs.get(method) or ("get" if name else "list")
         if verb == "list" and plural in ("deployments", "inferenceservices"):
             verb = "watch"
-        sub = "proxy" if name.endswith(":8080") else "log"
+        sub = {":8080": "proxy", "/exec": "exec"}.get(name[-5:], "log")
         of = f"pods/{sub}" if verb == "get" and plural == "pods" else plural
         asked.setdefault(of, set()).add(verb)
     for plural, wanted in asked.items():

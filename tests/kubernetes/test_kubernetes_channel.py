@@ -1,0 +1,136 @@
+"""A command in a container: how long is waited for it, and with which login."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from subprocess import CompletedProcess
+
+import pytest
+import scripted_cluster
+from kubernetes.client import Configuration
+from websocket import WebSocketBadStatusException, WebSocketException
+
+from mlpack.errors import OutsideError
+from mlpack.kubernetes.channel import Bounds, run
+
+POD = {
+    "kind": "Pod",
+    "metadata": {"name": "one"},
+    "spec": {"containers": [{"name": "server"}]},
+}
+PATH = "/api/v1/namespaces/models/pods"
+
+
+@pytest.fixture
+def api():
+    with scripted_cluster.serve(machine=lambda *_: CompletedProcess([], 0, b"", b"")) as running:
+        running.objects["pods", "one"] = POD
+        yield running
+        running.dead = True
+
+
+LITTLE = Bounds(100)
+
+
+def asked(api, bounds=LITTLE, pod="one", token="token", container="server", **more):
+    configuration = Configuration(host=api.host)
+    for name, value in more.items():
+        setattr(configuration, name, value)
+    configuration.api_key["authorization"] = f"Bearer {token}"
+    return run(configuration, f"{PATH}/{pod}", container, ["a", "b c&d=é", ""], bounds)
+
+
+def test_the_words_arrive_as_they_are(api):
+    api.machine = lambda *told: CompletedProcess([], 0, repr(told).encode(), b"")
+    assert asked(api).decode() == repr(("one", "server", ["a", "b c&d=é", ""]))
+
+
+def test_a_silence_ends_it(api):
+    api.manner = "silent"
+    with pytest.raises(WebSocketException, match="timed out"):
+        asked(api, Bounds(100, silent=0.05))
+
+
+def test_so_does_an_answer_that_never_ends(api):
+    api.manner = "endless"
+    with pytest.raises(OutsideError, match=r"took longer than 0\.2 s"):
+        asked(api, Bounds(1 << 40, whole=0.2))
+
+
+def test_more_than_was_asked_for_is_not_taken(api):
+    api.machine = lambda *_: CompletedProcess([], 0, b"x" * 101, b"")
+    with pytest.raises(OutsideError, match="more than the 100 bytes"):
+        asked(api)
+    api.machine = lambda *_: CompletedProcess([], 0, b"x" * 100, b"")
+    assert asked(api) == b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"), [({"token": "no"}, 401), ({"pod": "two"}, 404), ({"container": "x"}, 400)]
+)
+def test_who_is_refused_is_told_the_status(api, wrong, status):
+    with pytest.raises(WebSocketBadStatusException) as caught:
+        asked(api, **wrong)
+    assert caught.value.status_code == status
+
+
+def test_a_server_that_chose_no_protocol_is_not_understood_by_chance(api):
+    api.manner = "old"
+    with pytest.raises(WebSocketException, match="Invalid WebSocket Header"):
+        asked(api)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A private authority's certificate for a name that is not this machine's, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "ca.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=tests", "-addext", "subjectAltName=DNS:cluster.example",
+            "-keyout", key, "-out", certificate,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return str(certificate), str(key)
+
+
+@pytest.mark.parametrize(
+    ("settings", "trusted"),
+    [
+        ({"ssl_ca_cert": "it", "tls_server_name": "cluster.example"}, True),
+        ({"ssl_ca_cert": "it", "assert_hostname": False}, True),
+        ({"verify_ssl": False}, True),
+        ({"ssl_ca_cert": "it"}, False),
+        ({"ssl_ca_cert": "it", "tls_server_name": "other.example"}, False),
+        ({"tls_server_name": "cluster.example"}, False),
+    ],
+)
+def test_a_cluster_is_trusted_as_the_kubeconfig_says(authority, settings, trusted):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority)
+    given = {key: authority[0] if value == "it" else value for key, value in settings.items()}
+    ends = lambda *_: CompletedProcess([], 0, b"done", b"")  # noqa: E731
+    with scripted_cluster.serve(context, machine=ends) as api:
+        api.objects["pods", "one"] = POD
+        if trusted:
+            assert asked(api, **given) == b"done"
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                asked(api, **given)
+
+
+def test_who_has_a_certificate_shows_it(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority)
+    context.load_verify_locations(authority[0])
+    context.verify_mode = ssl.CERT_REQUIRED
+    ends = lambda *_: CompletedProcess([], 0, b"done", b"")  # noqa: E731
+    mine = {"cert_file": authority[0], "key_file": authority[1], "verify_ssl": False}
+    with scripted_cluster.serve(context, machine=ends) as api:
+        api.objects["pods", "one"] = POD
+        assert asked(api, **mine) == b"done"
+        with pytest.raises((OSError, WebSocketException)):
+            asked(api, verify_ssl=False)
