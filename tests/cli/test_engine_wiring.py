@@ -20,6 +20,7 @@ def test_the_sdk_follows_the_context_of_the_program(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
     assert wiring.engine()._env["DOCKER_HOST"] == "unix:///far.sock"
     monkeypatch.setenv("DOCKER_HOST", "tcp://near:1")
     assert wiring.engine()._env["DOCKER_HOST"] == "tcp://near:1"
