@@ -289,6 +289,7 @@ class Built:
         bundle: the digest of the bundle.
         artifacts: by kind.
         dist: the folder that holds them.
+        reference: the digest of the reference rows of the model's training; empty for none.
     """
 
     name: str
@@ -298,6 +299,7 @@ class Built:
     bundle: str
     artifacts: Mapping[str, Artifact]
     dist: Path
+    reference: str = ""
 
 
 @dataclass(frozen=True)

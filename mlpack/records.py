@@ -31,6 +31,7 @@ class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         bundle: the digest of the bundle.
         artifacts: by kind.
         inputs: the digest of everything that the build depends on.
+        reference: the digest of the reference rows of the model's training; empty for none.
     """
 
     format: int
@@ -41,6 +42,7 @@ class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bundle: str
     artifacts: dict[str, Artifact]
     inputs: str = ""
+    reference: str = ""
 
 
 def encode_build(built: Built, inputs: str = "") -> bytes:
@@ -54,6 +56,7 @@ def encode_build(built: Built, inputs: str = "") -> bytes:
         bundle=built.bundle,
         artifacts={kind: built.artifacts[kind] for kind in sorted(built.artifacts)},
         inputs=inputs,
+        reference=built.reference,
     )
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
@@ -115,7 +118,14 @@ def built_from(record: BuildRecord, dist: Path) -> Built:
     """The record of the folder `dist` as what targets take."""
     artifacts: Mapping[str, Artifact] = dict(record.artifacts)
     return Built(
-        record.name, record.version, record.form, record.lock, record.bundle, artifacts, dist
+        name=record.name,
+        version=record.version,
+        form=record.form,
+        lock=record.lock,
+        bundle=record.bundle,
+        artifacts=artifacts,
+        dist=dist,
+        reference=record.reference,
     )
 
 

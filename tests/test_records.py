@@ -32,6 +32,7 @@ def built(tmp_path: Path) -> Built:
         bundle=bundle.digest,
         artifacts={artifact.kind: artifact for artifact in artifacts},
         dist=dist,
+        reference="9" * 64,
     )
 
 
@@ -50,6 +51,7 @@ def test_it_is_plain_json_that_scripts_can_read(built):
     found = json.loads(text)
     assert list(found) == [
         "format", "name", "version", "form", "lock", "bundle", "artifacts", "inputs",
+        "reference",
     ]  # fmt: skip
     assert list(found["artifacts"]) == ["wheel", "zip"]
     assert found["artifacts"]["zip"]["file"] == "churn-1.2.0.zip"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from mlpack import config, records
@@ -11,7 +12,7 @@ from mlpack.cli.console import Console
 from mlpack.delivery.environment import FOLDER, Environments
 from mlpack.delivery.unpacked import found, unpack
 from mlpack.errors import InputError
-from mlpack.files import check_place, expanded
+from mlpack.files import check_place, expanded, sha256_file
 from mlpack.gate import rows as gate_rows
 from mlpack.gate.values import Report
 from mlpack.oci.cache import default_root
@@ -73,7 +74,8 @@ def of_build(built: Built, folder: Path) -> Version:
     if kind is None:
         raise InputError("nothing is built", where=built.dist.name, hint="Run: mlpack build")
     artifact = built.artifacts[kind]
-    return compare_use_case.version(unpack(built.dist / artifact.file, folder), artifact.file)
+    made = compare_use_case.version(unpack(built.dist / artifact.file, folder), artifact.file)
+    return replace(made, reference=built.reference)
 
 
 def told(target: Target, there: Fetched) -> str:
@@ -83,10 +85,20 @@ def told(target: Target, there: Fetched) -> str:
 
 
 def reference(project: Project, of: Version) -> gate_rows.Rows | None:
-    """The reference rows that training has written, where they are this version's."""
+    """The reference rows that training has written; None where it has written none.
+
+    Raises:
+        InputError: they are of another training than the version.
+    """
     path = project.reference
     if path is None:
         return None
+    if of.reference and of.reference != sha256_file(path):
+        raise InputError(
+            f"models/{path.name} is of another training than {of.source}",
+            where=f"models/{path.name}",
+            hint="Build what was trained: mlpack build",
+        )
     return gate_rows.read(path, of.signature)
 
 

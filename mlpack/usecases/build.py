@@ -12,7 +12,7 @@ from mlpack import lock as locks
 from mlpack import records, requirements_file
 from mlpack.bundle import Artifact, Bundle
 from mlpack.errors import CheckFailedError, InputError, OutsideError
-from mlpack.files import move, one_at_a_time, scratch, staged, sweep
+from mlpack.files import move, one_at_a_time, scratch, sha256_file, staged, sweep
 from mlpack.lock import Lock, Pin
 from mlpack.ports import Built, Packager, Reporter
 from mlpack.process import Runner
@@ -131,6 +131,7 @@ def _package(
             bundle=bundle.digest,
             artifacts=artifacts,
             dist=project.dist_dir,
+            reference=sha256_file(project.reference) if project.reference else "",
         )
         with contextlib.ExitStack() as stack:
             # Of two builds at once the files of one stay, all of them.

@@ -36,12 +36,14 @@ class Version:
         source: where it came from, for people.
         signature: what it learned.
         schema: what its author demands.
+        reference: the digest of the reference rows of its training; empty where nobody knows.
     """
 
     model: Unpacked
     source: str
     signature: Signature
     schema: Schema
+    reference: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from memory_target import GOOD, Target, build, project_in
 from mlpack.cli import versions
 from mlpack.cli.console import Console
 from mlpack.errors import InputError
+from mlpack.files import sha256
 from mlpack.packagers.wheel import WheelPackager
 from mlpack.packagers.zip import ZipPackager
 
@@ -32,6 +33,21 @@ def test_of_several_artifacts_the_one_with_the_lock_is_taken(project, tmp_path):
     assert not versions.of_build(alone, tmp_path / "two").model.exact
     with pytest.raises(InputError, match="nothing is built"):
         versions.of_build(replace(built, artifacts={}), tmp_path / "three")
+
+
+def test_reference_rows_of_another_training_are_not_taken(project, tmp_path):
+    rows = tmp_path / "reference.csv"
+    rows.write_text("size,price\n1,2\n")
+    project = replace(project, reference=rows)
+    built = replace(build(project, GOOD), reference=sha256(rows.read_bytes()))
+    made = versions.of_build(built, tmp_path / "one")
+    assert len(versions.reference(project, made).rows) == 1
+    unknown = replace(made, reference="")
+    assert len(versions.reference(project, unknown).rows) == 1
+    rows.write_text("size,price\n1,3\n")
+    with pytest.raises(InputError, match="of another training than churn-1") as caught:
+        versions.reference(project, made)
+    assert "mlpack build" in caught.value.hint
 
 
 def test_what_runs_is_named_with_its_environment_and_release(project, console, tmp_path):

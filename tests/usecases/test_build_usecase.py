@@ -205,6 +205,15 @@ def test_things_happen_in_their_order(project):
     assert locks.read(project.lock_file) == LOCK
 
 
+def test_the_record_names_the_reference_rows_of_the_training(project, tmp_path):
+    assert build(project, World()).built.reference == ""
+    rows = tmp_path / "reference.parquet"
+    rows.write_bytes(b"rows")
+    project = replace(project, reference=rows)
+    assert build(project, World()).built.reference == sha256(b"rows")
+    assert outcome.last(project.root).built.reference == sha256(b"rows")
+
+
 def test_what_cannot_be_prepared_is_told_where_it_is_needed(project):
     world = World(unprepared=ImportError("no docker"))
     assert build(project, world).built == build(project, World()).built
