@@ -214,12 +214,18 @@ class Rollout:
                 self.host.stop(each)
                 if not kept:
                     self.host.remove(each)
+        if before is None:
+            self.host.erase()
 
     def _directed(
         self, verb: Verb, after: Traffic, release: Release, reporter: Reporter, why: str = ""
     ) -> None:
         with reporter.stage("Moving the requests") as stage:
-            self.host.direct(after)
+            try:
+                self.host.direct(after)
+            except MlpackError as error:
+                self._refused(release, error, reporter)
+                raise
             self._note(verb, release, why)
             stage.result(
                 f"{after.share}% to release {after.canary}"
@@ -227,6 +233,16 @@ class Rollout:
                 else f"to release {after.live}"
             )
         self.settle(reporter)
+
+    def _refused(self, release: Release, error: MlpackError, reporter: Reporter) -> None:
+        """Take away what was begun, as far as requests do not go there all the same."""
+        with suppress(MlpackError):  # what went wrong first is what matters
+            traffic = self.host.traffic()
+            if traffic is None or release.number not in traffic.answering:
+                self._note("failed", release, error.what)
+            self.settle(reporter)
+            if traffic is None:
+                self.host.erase()
 
     def _note(self, verb: Verb, release: Release, why: str = "") -> None:
         at = int(self.clock.now())

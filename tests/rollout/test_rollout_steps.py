@@ -140,6 +140,53 @@ def test_an_engine_that_refuses_changes_nothing_either():
     assert (memory.traffic.live, running(memory), standing(memory)) == (1, [1], [1])
 
 
+class Refusing(FakeHost):
+    """Its proxy takes nothing new, as where its port is taken."""
+
+    def direct(self, traffic):
+        raise InputError("the port is taken at the host")
+
+
+def test_a_first_deploy_that_the_proxy_refuses_leaves_nothing():
+    memory = Memory()
+    host = Refusing(memory)
+    with pytest.raises(InputError, match="port is taken"):
+        deploy(host, 1)
+    assert (standing(memory), memory.traffic, memory.lock) == ([], None, None)
+    assert host.calls[-2:] == ["erase", "unlock"], "the network too"
+    deploy(FakeHost(memory), 1)
+    assert memory.traffic.live == 1
+
+
+def test_a_first_deploy_that_never_becomes_ready_leaves_nothing():
+    memory = Memory()
+    host = FakeHost(memory, sick=(1,))
+    with pytest.raises(OutsideError, match="nothing was changed"):
+        deploy(host, 1)
+    assert standing(memory) == []
+    assert "erase" in host.calls
+
+
+def test_a_next_deploy_that_the_proxy_refuses_is_taken_away():
+    memory = deployed(1, 2)
+    with pytest.raises(InputError, match="port is taken"):
+        deploy(Refusing(memory), 3)
+    assert (memory.traffic.live, running(memory), standing(memory)) == (2, [2], [1, 2])
+    assert (memory.events[-1].verb, memory.events[-1].why) == (
+        "failed",
+        "the port is taken at the host",
+    )
+
+
+def test_a_canary_whose_promotion_the_proxy_refuses_goes_on():
+    memory = deployed(1)
+    deploy(FakeHost(memory), 2, share=10)
+    with pytest.raises(InputError, match="port is taken"):
+        held(Refusing(memory), lambda made: made.promote(Silent()))
+    assert running(memory) == [1, 2]
+    assert [event.verb for event in memory.events] == ["deploy", "canary"]
+
+
 def test_the_way_back_and_further_back():
     memory = deployed(1, 2, 3)
     held(FakeHost(memory), lambda made: made.roll_back(None, Silent()))
