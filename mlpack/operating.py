@@ -18,7 +18,8 @@ class Standing:
         release: its number.
         version: the model's.
         digest: of the artifact.
-        state: ``live``, ``canary``, ``kept``, ``failed`` or ``gone``.
+        state: ``live``, ``canary``, ``kept`` for a way back, ``failed`` where it was begun and
+            never came to answer, or ``gone``.
         share: how many of a hundred requests it answers.
         replicas: how many there shall be.
         running: how many run.

@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mlpack.operating import Standing
+from mlpack.rollout.host import Event
 from mlpack.rollout.values import Release, Replica, Traffic
 
-_ORDER = {"live": 0, "canary": 1, "kept": 2, "gone": 3}
+_ORDER = {"live": 0, "canary": 1, "kept": 2, "failed": 3}
 
 
-def standings(
-    releases: Sequence[Release], replicas: Sequence[Replica], traffic: Traffic | None
-) -> tuple[Standing, ...]:
-    """The releases that have containers, the live one first."""
-    known = {each.number: each for each in releases}
-    found = []
-    for number in sorted(known, key=lambda number: (_ORDER[state(number, traffic)], -number)):
-        release = known[number]
-        mine = [each for each in replicas if each.release == number]
-        found.append(
-            Standing(
-                release=number,
-                version=release.version,
-                digest=release.digest,
-                state=state(number, traffic),
-                share=_share(number, traffic),
-                replicas=release.replicas,
-                running=sum(each.running for each in mine),
-                healthy=sum(each.running and each.health == "healthy" for each in mine),
+@dataclass(frozen=True)
+class Standings:
+    """What a host knows of a service's releases.
+
+    Attributes:
+        releases: those that have containers.
+        traffic: where requests go.
+        events: what was done.
+    """
+
+    releases: Sequence[Release]
+    traffic: Traffic | None
+    events: Sequence[Event]
+
+    def state(self, number: int) -> str:
+        """What a release is at the host, in the words of `mlpack.operating.Standing`.
+
+        Containers that are there are ``kept``, and ``failed`` where they never came to answer.
+        """
+        if self.traffic is not None and number in self.traffic.answering:
+            return "live" if number == self.traffic.live else "canary"
+        if number not in {each.number for each in self.releases}:
+            return "gone"
+        told = {each.release.number for each in self.events if each.verb != "failed"}
+        answered = self.traffic is not None and number in self.traffic.before
+        return "kept" if answered or number in told else "failed"
+
+    def standings(self, replicas: Sequence[Replica]) -> tuple[Standing, ...]:
+        """The releases that have containers, the live one first."""
+        known = {each.number: (self.state(each.number), each) for each in self.releases}
+        found = []
+        for number in sorted(known, key=lambda number: (_ORDER[known[number][0]], -number)):
+            state, release = known[number]
+            mine = [each for each in replicas if each.release == number]
+            found.append(
+                Standing(
+                    release=number,
+                    version=release.version,
+                    digest=release.digest,
+                    state=state,
+                    share=_share(number, self.traffic),
+                    replicas=release.replicas,
+                    running=sum(each.running for each in mine),
+                    healthy=sum(each.running and each.health == "healthy" for each in mine),
+                )
             )
-        )
-    return tuple(found)
-
-
-def state(number: int, traffic: Traffic | None) -> str:
-    """What a release is at a host: ``live``, ``canary``, ``kept`` or ``gone``."""
-    if traffic is None:
-        return "gone"
-    if number in traffic.answering:
-        return "live" if number == traffic.live else "canary"
-    return "kept" if number in traffic.before[:1] else "gone"
+        return tuple(found)
 
 
 def _share(number: int, traffic: Traffic | None) -> int:

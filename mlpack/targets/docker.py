@@ -29,7 +29,7 @@ from mlpack.ports import Action, Built, Deployment, Engine, Reporter
 from mlpack.rollout.docker import DockerHost
 from mlpack.rollout.host import Host
 from mlpack.rollout.settings import read
-from mlpack.rollout.standing import standings, state
+from mlpack.rollout.standing import Standings
 from mlpack.rollout.steps import Rollout
 from mlpack.rollout.values import Release, Service, Traffic
 from mlpack.sizes import megabytes
@@ -172,7 +172,8 @@ class DockerTarget:
             OutsideError: the host does not answer.
         """
         traffic = self.host.traffic()
-        found = standings(self.host.releases(), self.host.replicas(), traffic)
+        known = Standings(self.host.releases(), traffic, self.host.events())
+        found = known.standings(self.host.replicas())
         awake = traffic is None or self.host.awake()
         return Status(self.kind, self.service.name, self.reference, found, awake)
 
@@ -182,7 +183,8 @@ class DockerTarget:
         Raises:
             OutsideError: the host does not answer.
         """
-        traffic = self.host.traffic()
+        events = self.host.events()
+        known = Standings(self.host.releases(), self.host.traffic(), events)
         return [
             Happened(
                 at=each.at,
@@ -190,11 +192,11 @@ class DockerTarget:
                 release=each.release.number,
                 version=each.release.version,
                 digest=each.release.digest,
-                state="failed" if each.verb == "failed" else state(each.release.number, traffic),
+                state="failed" if each.verb == "failed" else known.state(each.release.number),
                 by=each.by,
                 why=each.why,
             )
-            for each in self.host.events()
+            for each in events
         ]
 
     def logs(self, lines: int, *, follow: bool) -> Iterator[str]:

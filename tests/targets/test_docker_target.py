@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hosts import SERVICE, FakeHost, Memory, Silent, clock
+from hosts import SERVICE, FakeHost, Memory, Silent, clock, release
 
 from mlpack.bundle import Artifact, PlatformImage
 from mlpack.errors import CheckFailedError, InputError, OutsideError
@@ -114,6 +114,31 @@ def test_status_and_history():
     assert history == [("deploy", 1, "live"), ("deploy", 2, "gone"), ("rollback", 1, "live")]
     memory.awake = False
     assert not target(memory).status().well
+
+
+def test_what_was_begun_and_broken_off_has_failed():
+    memory = Memory()
+    FakeHost(memory).start(release(1))
+    assert [(each.state, each.running) for each in target(memory).status().releases] == [
+        ("failed", 2)
+    ]
+    memory.containers.clear()
+    target(memory).apply(built(), Silent())
+    FakeHost(memory).start(release(2))
+    found = [(each.release, each.state) for each in target(memory).status().releases]
+    assert found == [(1, "live"), (2, "failed")]
+
+
+def test_history_and_status_agree_on_what_is_kept():
+    memory = Memory()
+    for letter in "abc":
+        target(memory).apply(built(config=f"sha256:{letter * 64}"), Silent())
+    target(memory).rollback(None, Silent())
+    assert memory.traffic.before == (1,)
+    standing = {each.release: each.state for each in target(memory).status().releases}
+    told = {each.release: each.state for each in target(memory).history()}
+    assert standing == {2: "live"}
+    assert told == {1: "gone", 2: "live", 3: "gone"}
 
 
 def test_a_canary_and_its_end():
