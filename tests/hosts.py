@@ -207,6 +207,13 @@ class FakeHost:
     def logs(self, releases, lines, *, follow):
         return iter(())
 
+    def bare(self):
+        def do():
+            memory = self.memory
+            return not (memory.traffic or memory.containers or memory.events or memory.lock)
+
+        return self._call("bare", do)
+
     def erase(self):
         def do():
             self.memory.traffic = self.memory.heard = None

@@ -96,6 +96,15 @@ class DockerHost:
         """See `Proxy`."""
         return self._proxy.drained()
 
+    def bare(self) -> bool:
+        """Whether no container, volume or network has the service's label."""
+        labels = {SERVICE: self._service.name}
+        with self._asked() as client:
+            filters = {"label": f"{SERVICE}={self._service.name}"}
+            volumes = client.api.volumes(filters=filters)["Volumes"]
+            networks = client.api.networks(filters=filters)
+            return not (listed(client, labels) or volumes or networks)
+
     def erase(self) -> None:
         """Remove the proxy and its volume; the network where nothing is in it."""
         self._proxy.erase(network=not self.replicas())

@@ -143,6 +143,10 @@ class Host(Protocol):
         """The last lines of the containers of some releases, and those that come."""
         ...
 
+    def bare(self) -> bool:
+        """Whether nothing of the service is there, not even what was broken off."""
+        ...
+
     def erase(self) -> None:
         """Remove the proxy and what is remembered; without containers, the network too."""
         ...

@@ -118,7 +118,7 @@ class World:
 
 READS = frozenset(
     (
-        *("awake", "drained", "events", "has_image", "last_words", "ready", "releases"),
+        *("awake", "bare", "drained", "events", "has_image", "last_words", "ready", "releases"),
         *("replicas", "shaped", "traffic"),
     )
 )

@@ -162,6 +162,25 @@ def test_nothing_is_left_when_it_is_removed():
     assert memory.traffic.live == 1
 
 
+def test_removing_nothing_needs_no_lock_and_says_so():
+    said = []
+
+    class Telling(Silent):
+        def result(self, text):
+            said.append(text)
+
+    made = target(Memory())
+    made.remove(Telling())
+    assert (made.host.calls, said) == (["bare"], ["was not there"])
+
+
+def test_what_was_broken_off_is_removed_too():
+    memory = Memory()
+    FakeHost(memory).start(release(1))
+    target(memory).remove(Silent())
+    assert memory.containers == {}
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
