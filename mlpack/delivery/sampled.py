@@ -6,12 +6,19 @@ nothing from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from mlpack.errors import InputError
 from mlpack.runtime.samples import FILES
+from mlpack.runtime.settings import Settings
 
-FILE = "MLPACK_SAMPLE_FILE"
-"""The variable that switches samples on, and names their file."""
+FILE, SIZE = "MLPACK_SAMPLE_FILE", "MLPACK_SAMPLE_MAX_BYTES"
+"""The variable that switches samples on, and names their file; and how large they may become."""
+
+WRITABLE = "/tmp"  # noqa: S108 - the container's own
+"""The one folder that a container can write to, with a limit of its size."""
+
+_MIB = 1 << 20
 
 _ALL = 1 << 40
 _READ = f"""\
@@ -29,6 +36,31 @@ for path in (pathlib.Path(name + end) for end in ends):
 for part in reversed(kept):
     sys.stdout.buffer.write(part)
 """
+
+
+def check(env: Mapping[str, str]) -> None:
+    """See to it that the samples lie where containers with these variables can write.
+
+    Raises:
+        InputError: they do not.
+    """
+    path = env.get(FILE, "")
+    inside = path.startswith(f"{WRITABLE}/") and not path.endswith("/")
+    if path and (not inside or ".." in path.split("/")):
+        raise InputError(
+            f"the containers can write below {WRITABLE} alone",
+            where=f"[deploy.env] {FILE}",
+            hint=f'{FILE} = "{WRITABLE}/samples.jsonl"',
+        )
+
+
+def space(env: Mapping[str, str]) -> int:
+    """So much of `WRITABLE` samples may take, in bytes, whole MiB; 0 where they are off."""
+    if not env.get(FILE):
+        return 0
+    text = env.get(SIZE, "")
+    most = int(text) if text.isascii() and text.isdigit() else Settings().sample_max_bytes
+    return -(-most // _MIB) * _MIB
 
 
 def reading(python: str, path: str, last: int | None) -> Sequence[str]:

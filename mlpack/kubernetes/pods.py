@@ -21,14 +21,9 @@ LINGER_SECONDS = 10
 _DRAIN_SECONDS = int(Settings().drain_seconds)
 _GRPC = "MLPACK_GRPC_PORT"
 _STARTUP_PERIOD = 2
-_MIB = 1 << 20
 _SCRATCH = 1 << 30
-_SAMPLES_SIZE = "MLPACK_SAMPLE_MAX_BYTES"
 CONTAINERS = {"deployment": "server", "kserve": "kserve-container"}
 """What the only container of ours is called, by the service's mode; others may stand beside it."""
-
-WRITABLE = "/tmp"  # noqa: S108 - the pod's own
-"""The one folder that the container can write to: an ``emptyDir`` with a limit of its size."""
 
 
 def labels(service: Service, name: str, version: str) -> dict[str, str]:
@@ -92,7 +87,7 @@ def container(service: Service, image: str, secret: str) -> dict[str, Any]:
         image: ``REPOSITORY@DIGEST``.
         secret: the Secret with its files; ``""`` for none.
     """
-    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": WRITABLE}]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": sampled.WRITABLE}]
     made: dict[str, Any] = {
         "name": CONTAINERS[service.mode],
         "image": image,
@@ -140,11 +135,8 @@ def container(service: Service, image: str, secret: str) -> dict[str, Any]:
 
 
 def scratch(service: Service) -> int:
-    """How large `WRITABLE` may become, in bytes: a pod with more there is ended by its node."""
-    if not service.env.get(sampled.FILE):
-        return _SCRATCH
-    most = _number(service, _SAMPLES_SIZE, Settings().sample_max_bytes)
-    return _SCRATCH + -(-most // _MIB) * _MIB
+    """How large ``/tmp``, an ``emptyDir``, may become, in bytes: a pod with more there is ended."""
+    return _SCRATCH + sampled.space(service.env)
 
 
 def volumes(service: Service, secret: str, mode: int = 0o440) -> list[dict[str, Any]]:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpack.config import refuse_unknown
+from mlpack.delivery import sampled
 from mlpack.delivery.pushing import KEYS as PUSHING
-from mlpack.delivery.sampled import FILE
 from mlpack.delivery.settings import SECRET, VARIABLE, Reader
 from mlpack.errors import InputError
-from mlpack.kubernetes.pods import WRITABLE
 from mlpack.kubernetes.values import Autoscaling, Ingress, Service
 
 OURS = ("MLPACK_HOST", "MLPACK_PORT", "MLPACK_TLS_CERT", "MLPACK_TLS_KEY", "PORT")
@@ -92,14 +91,7 @@ def read_cluster(config: Mapping[str, Any]) -> tuple[str, str]:
 def _check(config: Mapping[str, Any], service: Service) -> None:
     if not service.name:
         raise InputError("[deploy] has no service", hint='service = "churn-production"')
-    path = service.env.get(FILE, "")
-    inside = path.startswith(f"{WRITABLE}/") and not path.endswith("/")
-    if path and (not inside or ".." in path.split("/")):
-        raise InputError(
-            f"the pods can write below {WRITABLE} alone",
-            where=f"[deploy.env] {FILE}",
-            hint=f'{FILE} = "{WRITABLE}/samples.jsonl"',
-        )
+    sampled.check(service.env)
     if service.autoscaling and "replicas" in config:
         raise InputError(
             "[deploy.autoscaling] and replicas say two things",

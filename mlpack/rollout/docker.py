@@ -17,6 +17,7 @@ import msgspec
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import LogConfig
 
+from mlpack.delivery.sampled import WRITABLE
 from mlpack.errors import OutsideError
 from mlpack.rollout.bringing import bring, metrics, sampled
 from mlpack.rollout.engine import (
@@ -245,7 +246,7 @@ class DockerHost:
                     INDEX: str(index),
                 },
                 read_only=True,
-                tmpfs={"/tmp": "size=64m"},  # noqa: S108 - of the container
+                tmpfs={WRITABLE: f"size={service.scratch}"},
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 pids_limit=512,

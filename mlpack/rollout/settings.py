@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpack.config import refuse_unknown
+from mlpack.delivery import sampled
 from mlpack.delivery.settings import SECRET, VARIABLE, Reader
 from mlpack.engines.ssh import ADDRESS
 from mlpack.errors import InputError
 from mlpack.rollout.values import Service
+from mlpack.sizes import megabytes
 
 PROXY = "docker.io/library/haproxy:3.0"
 
@@ -63,4 +65,13 @@ def read(config: Mapping[str, Any]) -> tuple[Service, str]:
     )
     if not service.name:
         raise InputError("[deploy] has no service", hint='service = "churn-production"')
+    sampled.check(env)
+    samples = sampled.space(env)
+    if samples and service.memory is not None and service.memory <= service.scratch:
+        raise InputError(
+            f"samples of {megabytes(samples)} may fill the memory that a container has",
+            where="[deploy] memory",
+            hint="Leave it out, or make it larger; "
+            f'or for fewer samples: [deploy.env] {sampled.SIZE} = "10000000"',
+        )
     return service, given.text("host", _HOST)

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from mlpack.delivery import sampled
+
 SERVICE, ROLE = "io.mlpack.service", "io.mlpack.role"
 """The labels of everything that a service has at a host, and what of it something is."""
+
+_SCRATCH = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Service:
     ready_seconds: int = 60
     drain_seconds: int = 30
     keep: int = 5
+
+    @property
+    def scratch(self) -> int:
+        """How large the containers' ``/tmp`` may become, in bytes; it is of their memory."""
+        return _SCRATCH + sampled.space(self.env)
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

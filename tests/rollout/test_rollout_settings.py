@@ -65,6 +65,20 @@ def test_what_is_wrong_is_named(key, value):
     assert key in str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["/var/s.jsonl", "s.jsonl", "/tmp/", "/tmp/../var/s"])
+def test_samples_lie_where_a_container_can_write(path):
+    with pytest.raises(InputError, match="write below /tmp alone"):
+        read({**LEAST, "env": {"MLPACK_SAMPLE_FILE": path}})
+
+
+def test_samples_that_may_fill_the_memory_are_refused():
+    sampling = {**LEAST, "env": {"MLPACK_SAMPLE_FILE": "/tmp/s"}}
+    with pytest.raises(InputError, match=r"100\.7 MB may fill the memory"):
+        read({**sampling, "memory": "160m"})
+    assert read({**sampling, "memory": "256m"})[0].memory == 256 << 20
+    assert read({**LEAST, "memory": "64m"})[0].memory == 64 << 20
+
+
 def test_an_unknown_key_is_not_ignored():
     with pytest.raises(InputError, match="no key 'replica'") as caught:
         read({**LEAST, "replica": 2})
