@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.cli.options import HERE, Folder, Json, OfEnvironment, open_console, open_project
 from mlpack.plugins import load
 
 
 def add(app: typer.Typer) -> None:
     """Put the commands of this file into `app`."""
     app.command()(compare)
-    app.command()(shadow)
-    app.command()(pull)
+    app.command(cls=OfEnvironment)(shadow)
+    app.command(cls=OfEnvironment)(pull)
 
 
 def compare(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from mlpack.errors import MlpackError
 from mlpack.plugins import load
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
@@ -29,6 +32,24 @@ TrustedRoot = Annotated[
     Path | None,
     typer.Option(help="With --keyless: Sigstore's keys in a file, instead of asking it."),
 ]
+
+_PLACE = re.compile(r"\bENVIRONMENT\b")
+
+
+class OfEnvironment(TyperCommand):
+    """A command with the argument ``environment``: hints to type have it instead of a word for it.
+
+    Targets do not know what the environment is called that they are of.
+    """
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MlpackError as error:
+            name = ctx.params["environment"]
+            error.hint = error.hint and _PLACE.sub(lambda _: name, error.hint)
+            raise
 
 
 def open_console() -> Any:  # noqa: ANN401 - a Console; the class loads only here

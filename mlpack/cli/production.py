@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlpack.cli.options import HERE, Folder, Json, open_console, open_project
+from mlpack.cli.options import HERE, Folder, Json, OfEnvironment, open_console, open_project
 from mlpack.plugins import load
 
 Environment = Annotated[str, typer.Argument(help="Such as production.")]
@@ -17,7 +17,7 @@ Environment = Annotated[str, typer.Argument(help="Such as production.")]
 def add(app: typer.Typer) -> None:
     """Put the commands of this file into `app`."""
     for command in (deploy, status, logs, history, rollback, promote, remove):
-        app.command()(command)
+        app.command(cls=OfEnvironment)(command)
 
 
 def deploy(
@@ -112,9 +112,17 @@ def status(environment: Environment, folder: Folder = HERE, json: Json = False) 
     """
     console = open_console()
     found = load("mlpack.cli.deploying:status")(open_project(folder), environment)
-    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+    _show(console, found, environment, json=json)
     if not found.well:
         raise typer.Exit(1)
+
+
+def _show(console: Any, found: Any, environment: str, *, json: bool) -> None:  # noqa: ANN401 - classes that load only here
+    """What runs."""
+    if json:
+        load("mlpack.cli.show:as_json")(console, found)
+    else:
+        load("mlpack.cli.show_running:status")(console, found, environment)
 
 
 def logs(
@@ -163,7 +171,7 @@ def rollback(
     found = load("mlpack.cli.deploying:rollback")(
         open_project(folder), console, environment=environment, to=to
     )
-    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+    _show(console, found, environment, json=json)
 
 
 def promote(
@@ -192,7 +200,7 @@ def promote(
         watched(project, console, environment, minutes, json=json)
         return
     found = load("mlpack.cli.deploying:promote")(project, console, environment=environment)
-    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_running:status")(console, found)
+    _show(console, found, environment, json=json)
 
 
 def watched(project: Any, console: Any, environment: str, minutes: float, *, json: bool) -> None:  # noqa: ANN401 - classes that load only here
@@ -200,7 +208,10 @@ def watched(project: Any, console: Any, environment: str, minutes: float, *, jso
     found = load("mlpack.cli.trying:canary")(
         project, console, environment=environment, minutes=minutes
     )
-    load("mlpack.cli.show:as_json" if json else "mlpack.cli.show_compared:trial")(console, found)
+    if json:
+        load("mlpack.cli.show:as_json")(console, found)
+    else:
+        load("mlpack.cli.show_compared:trial")(console, found, environment)
     if not found.promoted:
         raise typer.Exit(1)
 

@@ -60,7 +60,7 @@ def pulled(console: Console, found: Pulled) -> None:
     console.result(str(found.folder))
 
 
-def trial(console: Console, found: Trial) -> None:
+def trial(console: Console, found: Trial, environment: str) -> None:
     """What became of a canary; its release on standard output."""
     console.table(
         [(_MARKS[each.verdict], each.where or each.check, each.what) for each in found.findings],
@@ -72,6 +72,6 @@ def trial(console: Console, found: Trial) -> None:
         console.warn(f"release {found.release} ({found.version}) was ended: see what stopped it")
     else:
         console.say(
-            "Next: mlpack promote ENVIRONMENT --for MINUTES   or: mlpack rollback ENVIRONMENT"
+            f"Next: mlpack promote {environment} --for MINUTES   or: mlpack rollback {environment}"
         )
     console.result(str(found.release))

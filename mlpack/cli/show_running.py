@@ -12,10 +12,10 @@ from mlpack.cli.console import Console
 from mlpack.operating import Happened, Status
 
 
-def status(console: Console, found: Status) -> None:
+def status(console: Console, found: Status, environment: str) -> None:
     """What runs; where it answers, on standard output."""
     if not found.releases:
-        console.say(f"{found.service}: nothing is deployed. Next: mlpack deploy ENVIRONMENT")
+        console.say(f"{found.service}: nothing is deployed. Next: mlpack deploy {environment}")
         return
     rows = [
         (

@@ -162,7 +162,7 @@ class Rollout:
         if number not in known:
             told = ", ".join(map(str, sorted(known))) or "none"
             raise InputError(
-                f"there is no release {number} to go to: there are {told}"
+                f"there is no release {number}: there are {told}"
                 if number
                 else "there is no release before the one that answers",
                 hint="mlpack history ENVIRONMENT",

@@ -57,7 +57,7 @@ def test_a_canary_that_stays_one_is_told_with_what_to_type(became, said):
         **became,
     )  # fmt: skip
     console = Console(io.StringIO(), io.StringIO())
-    show_compared.trial(console, found)
+    show_compared.trial(console, found, "production")
     told = console._err.getvalue()
-    assert ("mlpack promote ENVIRONMENT --for MINUTES" in told) is said
-    assert ("mlpack rollback ENVIRONMENT" in told) is said
+    assert ("mlpack promote production --for MINUTES" in told) is said
+    assert ("mlpack rollback production" in told) is said

@@ -230,7 +230,7 @@ def test_what_answers_is_fetched_or_a_release_of_the_history(tmp_path):
     assert (found.folder / "lib" / "churn" / "__init__.py").read_bytes() == b"2"
     before = target(memory).fetch(1, tmp_path / "before", Silent())
     assert (before.folder / "lib" / "churn" / "__init__.py").read_bytes() == b"1"
-    with pytest.raises(InputError, match="no release 7"):
+    with pytest.raises(InputError, match="no release 7: there are 1, 2"):
         target(memory).fetch(7, tmp_path / "never", Silent())
     assert not (tmp_path / "never").exists()
 
