@@ -14,7 +14,7 @@ import docker
 import requests
 from docker.errors import DockerException, ImageNotFound
 
-from mlpack.engines.ssh import Tunnel
+from mlpack.engines.ssh import ADDRESS, Tunnel, to_try
 from mlpack.errors import InputError, OutsideError
 from mlpack.files import disk_errors
 
@@ -40,6 +40,40 @@ def connect(env: Mapping[str, str], timeout: int) -> docker.DockerClient:
         return docker.from_env(timeout=timeout, environment=dict(env))
     except ValueError as error:  # what the SDK raises for a DOCKER_HOST that is no address
         raise DockerException(f"DOCKER_HOST is no address: {error}") from error
+
+
+def refused(error: Exception, host: str) -> OutsideError:
+    """What an engine's error is for people: it does not answer, or it did not do what was asked.
+
+    Args:
+        error: what the SDK has raised.
+        host: what ``DOCKER_HOST`` was; may be empty.
+    """
+    causes = list(_causes(error))
+    named = f"the Docker engine at {host}" if host else "the Docker engine"
+    found = ADDRESS.fullmatch(host)
+    program = f"docker -H {host} version" if host else "docker version"
+    hint = f"See how it is: {to_try(found) if found else program}"
+    if any(isinstance(each, requests.Timeout) for each in causes):
+        return OutsideError(f"{named} does not answer in time", hint=hint)
+    if any(isinstance(each, requests.ConnectionError) for each in causes):
+        # The first cause of all is the system's own word; the libraries' tell of their objects.
+        last = next((each for each in reversed(causes) if _of_the_system(each)), None)
+        why = "" if last is None else f": {getattr(last, 'strerror', None) or last}"
+        return OutsideError(f"{named} does not answer{why}", hint=hint)
+    return OutsideError(f"the Docker engine did not do it: {error}", hint=hint)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it comes from, the first of all last."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _of_the_system(error: BaseException) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, requests.RequestException)
 
 
 class _Tunnelled(docker.DockerClient):
@@ -168,7 +202,4 @@ class DockerEngine:
             finally:
                 client.close()
         except (DockerException, requests.RequestException) as error:
-            raise OutsideError(
-                f"the Docker engine did not do it: {error}",
-                hint="Look at what docker version says, and at DOCKER_HOST.",
-            ) from error
+            raise refused(error, self._env.get("DOCKER_HOST", "")) from error

@@ -28,6 +28,12 @@ SOCKET = "/var/run/docker.sock"
 CONNECT_SECONDS = 15
 
 
+def to_try(found: re.Match[str]) -> str:
+    """What a person types to see how an engine there is, of what `ADDRESS` has matched."""
+    port = f"-p {found['port']} " if found["port"] else ""
+    return f"ssh {port}{found['login']} docker version"
+
+
 class Tunnel:
     """A socket on this machine that leads to the one there.
 
@@ -72,8 +78,7 @@ class Tunnel:
             start_new_session=True,
         )
         atexit.register(self.close)
-        port = f"-p {found['port']} " if found["port"] else ""
-        self._wait(found["login"], f"ssh {port}{found['login']} docker version")
+        self._wait(found["login"], to_try(found))
 
     def _wait(self, login: str, tried: str) -> None:
         deadline = time.monotonic() + 2 * CONNECT_SECONDS

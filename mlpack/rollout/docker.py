@@ -58,10 +58,12 @@ _WORDS = 20
 class DockerHost:
     """A service at an engine; see `mlpack.rollout.host.Host`."""
 
-    def __init__(self, service: Service, connect: Callable[[], docker.DockerClient]) -> None:
-        """The service, and what connects to the engine."""
+    def __init__(
+        self, service: Service, connect: Callable[[], docker.DockerClient], address: str = ""
+    ) -> None:
+        """The service, what connects to the engine, and the engine's address."""
         self._service = service
-        self._asked = Connection(service.name, connect).client
+        self._asked = Connection(service.name, connect, address).client
         self._proxy = Proxy(service, self._asked)
         self._mine = ""
 

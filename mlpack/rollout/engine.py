@@ -7,12 +7,14 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from mlpack.engines.docker import refused
 from mlpack.errors import InputError, OutsideError
 
 CONFLICT = 409
@@ -32,10 +34,14 @@ class Connection:
     Args:
         where: what errors name.
         connect: makes it.
+        address: of the engine, as ``DOCKER_HOST`` has it; may be empty.
     """
 
-    def __init__(self, where: str, connect: Callable[[], docker.DockerClient]) -> None:
+    def __init__(
+        self, where: str, connect: Callable[[], docker.DockerClient], address: str = ""
+    ) -> None:
         self._where = where
+        self._address = address
         self._connect = connect
         self._open: docker.DockerClient | None = None
 
@@ -67,11 +73,7 @@ class Connection:
                     where="[deploy] port",
                     hint="Choose another, or stop what listens there.",
                 ) from error
-            raise OutsideError(
-                f"the engine did not do it: {error}",
-                where=self._where,
-                hint="Look at what docker version says there.",
-            ) from error
+            raise replace(refused(error, self._address), where=self._where) from error
 
 
 def listed(client: docker.DockerClient, labels: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -364,7 +364,7 @@ def make(config: Mapping[str, Any], env: Mapping[str, str]) -> DockerTarget:
     return DockerTarget(
         service=service,
         reference=f"http://{named}:{service.port}",
-        host=DockerHost(service, client),
+        host=DockerHost(service, client, host),
         engine=DockerEngine(where),
         clock=Clock(),
         who=who(),

@@ -4,7 +4,7 @@ import pytest
 import requests
 from docker.errors import APIError, DockerException, ImageLoadError, ImageNotFound
 
-from mlpack.engines.docker import DockerEngine
+from mlpack.engines.docker import DockerEngine, refused
 from mlpack.errors import InputError, OutsideError
 
 
@@ -74,15 +74,57 @@ def test_loading_gives_the_id(engine, images, client, tmp_path):
 
 @pytest.mark.parametrize(
     "error",
-    [ImageLoadError("invalid diffID"), APIError("500"), requests.ConnectionError("broken"),
-     requests.ReadTimeout("slow")],
-)  # fmt: skip
+    [ImageLoadError("invalid diffID"), APIError("500")],
+)
 def test_what_goes_wrong_is_one_clear_error(engine, images, tmp_path, error):
     (tmp_path / "a.tar").write_bytes(b"archive")
     images.error = error
-    with pytest.raises(OutsideError, match="engine did not do it") as refused:
+    with pytest.raises(OutsideError, match="engine did not do it") as caught:
         engine.load(tmp_path / "a.tar")
-    assert str(error) in refused.value.what
+    assert str(error) in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (requests.ConnectionError("Max retries exceeded with url"), "does not answer"),
+        (requests.ReadTimeout("HTTPConnectionPool(...)"), "does not answer in time"),
+    ],
+)
+def test_a_connection_that_breaks_is_told_without_the_library_s_words(
+    engine, images, tmp_path, error, what
+):
+    (tmp_path / "a.tar").write_bytes(b"archive")
+    images.error = error
+    with pytest.raises(OutsideError) as caught:
+        engine.load(tmp_path / "a.tar")
+    assert caught.value.what == f"the Docker engine at tcp://x {what}"
+    assert caught.value.hint == "See how it is: docker -H tcp://x version"
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("unix:///no/such/socket", "No such file or directory"),
+    ],
+)
+def test_an_engine_that_does_not_answer_is_named_with_the_system_s_own_word(host, why):
+    with pytest.raises(OutsideError) as caught:
+        DockerEngine({"DOCKER_HOST": host}).platform()
+    assert caught.value.what == f"the Docker engine at {host} does not answer: {why}"
+    assert caught.value.hint == f"See how it is: docker -H {host} version"
+
+
+@pytest.mark.parametrize(
+    ("host", "tried"),
+    [
+        ("", "docker version"),
+        ("ssh://deploy@server.example:2222", "ssh -p 2222 deploy@server.example docker version"),
+    ],
+)
+def test_how_the_engine_is_can_be_seen_where_it_is(host, tried):
+    assert refused(DockerException("no"), host).hint == f"See how it is: {tried}"
 
 
 def test_an_archive_without_an_image(engine, images, tmp_path):

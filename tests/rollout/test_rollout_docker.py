@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from hosts import release
 
+from mlpack.engines.docker import connect
+from mlpack.errors import OutsideError
 from mlpack.rollout.docker import DockerHost
 from mlpack.rollout.settings import read
 
@@ -42,3 +44,14 @@ def test_samples_have_room_beside_what_else_is_written(env, size):
     client = Client()
     DockerHost(service, lambda: client).start(release(1))
     assert [each["tmpfs"] for each in client.made] == [{"/tmp": f"size={size}"}] * 2
+
+
+def test_a_host_that_does_not_answer_is_named_with_the_service():
+    service, host = read({"target": "docker", "service": "churn-test", "host": "tcp://127.0.0.1:1"})
+    made = DockerHost(service, lambda: connect({"DOCKER_HOST": host}, 3), host)
+    with pytest.raises(OutsideError) as caught:
+        made.replicas()
+    assert str(caught.value) == (
+        "churn-test: the Docker engine at tcp://127.0.0.1:1 does not answer: Connection refused\n"
+        "See how it is: docker -H tcp://127.0.0.1:1 version"
+    )
