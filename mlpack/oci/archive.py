@@ -34,7 +34,7 @@ from mlpack.oci.layout import (
     read_layout,
     read_whole_layout,
 )
-from mlpack.oci.members import Members, inside
+from mlpack.oci.members import OURS, Members, inside
 from mlpack.oci.values import (
     CONFIG,
     MANIFEST,
@@ -100,7 +100,7 @@ def write_archive(image: AnyImage, out: Path, name: str, tag: str) -> WrittenArc
         **documents_of(image),
     }
     layers = layers_of(image)
-    small = [LAYOUT_FILE, INDEX_FILE, MANIFEST_FILE, "blobs", "blobs/sha256"]
+    small = [*OURS, "blobs", "blobs/sha256"]
     with out.open("wb") as raw:
         stream = _Hashed(raw)
         for path in [*small, *sorted({*documents, *layers} - set(small))]:
@@ -210,7 +210,7 @@ def read_whole_archive(path: Path) -> AnyImage:
     Raises:
         InputError: it is no such archive.
     """
-    return read_whole_layout(Members(path), str(path))
+    return read_whole_layout(Members(path, ours=True), str(path))
 
 
 def _compressed(members: Members, config_bytes: bytes, names: list[str], cache: Cache) -> Image:

@@ -18,6 +18,12 @@ _MEMBERS = 100_000
 DAMAGE = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
 """What tars of others raise when they are read: pax headers may hold any text for a number."""
 
+OURS = ("oci-layout", "index.json", "manifest.json")
+"""What an archive of mlpack's own begins with."""
+
+_BUILD = "Copy it again, whole; or make it anew: mlpack build"
+_SAVE = "Make one with docker save -o FILE NAME (not compressed)."
+
 
 def inside(name: str, path: Path) -> str:
     """The name of a member of the archive at `path`, without ``./`` and a slash at its end.
@@ -37,8 +43,12 @@ def inside(name: str, path: Path) -> str:
 class Members:
     """The files of an archive by name; nothing is unpacked."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ours: bool = False) -> None:
         """Read the table of contents.
+
+        Args:
+            path: of the archive.
+            ours: whether mlpack shall have written it, for the hint.
 
         Raises:
             InputError: it is no tar, a compressed one, or a name in it leads outside.
@@ -73,10 +83,12 @@ class Members:
                 hint="Write it like archive:PATH; the path is relative to the project.",
             ) from None
         except (IsADirectoryError, *DAMAGE) as error:
+            begun = tuple(self._found)[: len(OURS)]
+            what = "the image archive is damaged" if begun else "this is no image archive"
             raise InputError(
-                f"this is no image archive: {error}",
+                f"{what}: {error}",
                 where=str(path),
-                hint="Make one with docker save -o FILE NAME (not compressed).",
+                hint=_BUILD if ours or begun == OURS else _SAVE,
             ) from error
         # Older engines write a layer that is there twice as a link to the other member.
         for name, target in links.items():

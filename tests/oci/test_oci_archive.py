@@ -227,6 +227,24 @@ def test_a_truncated_archive(image, cache, tmp_path):
         read_archive(path, "linux/amd64", cache)
 
 
+def test_what_was_cut_in_half_is_made_again_by_who_made_it(image, cache, tmp_path):
+    ours, theirs = tmp_path / "ours.tar", saved(tmp_path / "saved.tar", image)
+    write_archive(image, ours, "demo", "1.0")
+    for path in (ours, theirs):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for path, made in ((ours, "mlpack build"), (theirs, "docker save")):
+        with pytest.raises(InputError, match="the image archive is damaged: ") as refused:
+            read_archive(path, "linux/amd64", cache)
+        assert made in refused.value.hint
+
+
+def test_what_shall_be_mlpack_s_own_is_built_anew(tmp_path):
+    (tmp_path / "x.tar").write_bytes(b"")
+    with pytest.raises(InputError, match="no image archive") as refused:
+        read_whole_archive(tmp_path / "x.tar")
+    assert "mlpack build" in refused.value.hint
+
+
 def test_a_layout_on_disk(image, tmp_path):
     write_layout(image, tmp_path / "layout", "1.0")
     for tag in (None, "1.0"):
