@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlpack import indexes
+from mlpack import conflicts, indexes
 from mlpack.delivery.unpacked import Unpacked
 from mlpack.errors import OutsideError
 from mlpack.files import one_at_a_time, sha256, staged
@@ -18,6 +18,8 @@ FOLDER = "environments"
 """Where they lie in the user's cache."""
 
 _READY = "ready"
+_OFF = ("", "0", "false", "f", "no", "n", "off")
+"""What means no where uv reads a variable."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,31 @@ class Environments:
             env=environ,
         )
         if done.code:
-            lines = indexes.redact(done.stderr).strip().splitlines()
-            raise OutsideError(
-                "what it needs cannot be installed: " + " ".join(lines[-3:]).strip(),
-                where=f"{model.manifest.name} {model.manifest.version}",
-            )
+            where = f"{model.manifest.name} {model.manifest.version}"
+            raise replace(_not_installed(done.stderr, environ), where=where)
         (folder / _READY).touch()
+
+
+def _not_installed(said: str, environ: Mapping[str, str]) -> OutsideError:
+    """Why, as far as uv's words and variables tell, and what to do about it."""
+    what = "what it needs cannot be installed"
+    why = " ".join(indexes.redact(said).strip().splitlines()[-3:]).strip()
+    if environ.get("UV_OFFLINE", "").lower() not in _OFF:
+        return OutsideError(
+            f"{what} offline: {why}",
+            hint="UV_OFFLINE is set, so uv takes packages from its cache alone. "
+            "With a network: unset UV_OFFLINE",
+        )
+    if (found := conflicts.outside(said)) is not None:
+        return OutsideError(f"{what}: {found.what}", hint=found.hint)
+    if "Hash mismatch" in said:
+        hint = "The file on the index is not the one that was locked: find out why first."
+    else:
+        hint = (
+            "Is it on the index? pip's configuration names that: pip config list\n"
+            "To ask another: UV_DEFAULT_INDEX=https://index.example/simple"
+        )
+    return OutsideError(f"{what}: {why}", hint=hint)
 
 
 def _ready(folder: Path) -> bool:

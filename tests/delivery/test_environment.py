@@ -138,6 +138,26 @@ def test_why_it_cannot_be_installed_is_told_without_the_password_of_the_index(tm
     assert caught.value.where == "churn 1.2.0"
 
 
+@pytest.mark.parametrize(
+    ("environ", "said", "what", "hint"),
+    [
+        ({"UV_OFFLINE": "1"}, "no version of numpy==2.4.6", "offline: no version", "UV_OFFLINE"),
+        ({"UV_OFFLINE": "true"}, "error sending request for url", "offline: ", "UV_OFFLINE"),
+        ({"UV_OFFLINE": "0"}, "no version of numpy==2.4.6", "installed: no", "pip config list"),
+        ({}, "no version of numpy==2.4.6", "installed: no version", "UV_DEFAULT_INDEX="),
+        ({}, "401 Unauthorized", "index refuses", "user and password"),
+        ({}, "error sending request for url", "index does not answer", "Check the network"),
+        ({}, "Hash mismatch for `numpy==2.4.6`", "Hash mismatch", "not the one that was locked"),
+    ],
+)
+def test_what_cannot_be_installed_is_told_with_what_to_do(tmp_path, environ, said, what, hint):
+    uv = Uv(fails=("install", said))
+    with pytest.raises(OutsideError) as caught:
+        environments(tmp_path, uv, environ).python(model(), Remembering())
+    assert what in caught.value.what
+    assert hint in caught.value.hint
+
+
 def test_the_users_own_indexes_are_asked(tmp_path):
     uv = Uv("global.index-url='https://index.example/simple'\nglobal.no-index='true'\n")
     environments(tmp_path, uv, {"HOME": "/home/me"}).python(model(), Remembering())
