@@ -22,6 +22,7 @@ from mlpack.inspection import pickles, tables
 from mlpack.inspection.models import AS_ONNX, FOREIGN
 from mlpack.project import Project
 from mlpack.training.described import recorded_signature
+from mlpack.training.missing import to_do
 from mlpack.training.usercode import importable, told
 
 DAMAGED = (
@@ -116,7 +117,8 @@ def _unpickled(project: Project, path: Path, where: str) -> Any:
         raise InputError(
             f"it refers to code that is not there: {error}",
             where=where,
-            hint="Add the package to [project] dependencies, or run: mlpack install",
+            hint=to_do(project, error)
+            or "Add the package to [project] dependencies, or run: mlpack install",
         ) from error
     except DAMAGED as error:
         raise InputError(

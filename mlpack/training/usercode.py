@@ -16,6 +16,7 @@ from mlpack.errors import InputError, MlpackError
 from mlpack.files import write
 from mlpack.project import Project
 from mlpack.runtime.validate import check_columns
+from mlpack.training.missing import to_do
 
 TRACEBACK = "last-traceback.txt"
 
@@ -54,7 +55,7 @@ def told(project: Project, what: str, hint: str | None = None) -> Iterator[None]
         raise InputError(
             f"{what} raised {type(error).__name__}: {error}",
             where=_place(error, project.root),
-            hint="\n".join(filter(None, (hint, kept))),
+            hint="\n".join(filter(None, (to_do(project, error) or hint, kept))),
         ) from error
 
 
