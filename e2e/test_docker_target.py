@@ -436,6 +436,33 @@ def test_a_port_that_is_taken_changes_nothing_and_a_free_one_moves_the_proxy(pro
     assert project.status()["live"]["release"] == live
 
 
+def test_a_first_deploy_that_is_refused_leaves_nothing(project, engine):
+    env = project.env
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        project.configure(service="penguins-first", port=taken.getsockname()[1])
+        assert "port is taken" in project.mlpack("deploy", code=3).stderr
+    assert "mlpack deploy production" in project.mlpack("status", code=1).stderr
+    labels = {"label": "io.mlpack.service=penguins-first"}
+    assert engine.client.containers.list(all=True, filters=labels) == []
+    assert engine.client.volumes.list(filters=labels) == []
+    assert engine.client.networks.list(filters=labels) == []
+    project.configure(service="penguins-first", proxy="registry.invalid/haproxy:1")
+    assert "was not there" in project.mlpack("remove", "--yes").stderr
+    project.configure(env=env)
+
+
+def test_samples_have_room_in_a_container(project, engine):
+    project.configure(env={"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"})
+    project.mlpack("deploy")
+    name = f"penguins-production-{project.status()['live']['release']}-1"
+    script = "import os; found = os.statvfs('/tmp'); print(found.f_blocks * found.f_frsize >> 20)"
+    container = engine.client.containers.get(name)
+    python = container.attrs["Config"]["Entrypoint"][0]
+    assert container.exec_run([python, "-c", script]).output == b"160\n"
+
+
 def test_what_the_proxy_never_heard_of_it_hears_from_the_next_command(project, engine):
     """As when a deploy ends between the file and the reload."""
     project.configure(env={"MLPACK_MAX_ROWS": "4321"})
