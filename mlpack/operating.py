@@ -18,8 +18,9 @@ class Standing:
         release: its number.
         version: the model's.
         digest: of the artifact.
-        state: ``live``, ``canary``, ``kept`` for a way back, ``failed`` where it was begun and
-            never came to answer, or ``gone``.
+        state: ``live``, ``canary``, ``kept`` for a way back, ``begun`` while it does not answer
+            yet and where its deploy was broken off, ``failed`` where it never came to answer, or
+            ``gone``.
         share: how many of a hundred requests it answers.
         replicas: how many there shall be.
         running: how many run.

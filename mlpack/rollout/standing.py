@@ -9,7 +9,7 @@ from mlpack.operating import Standing
 from mlpack.rollout.host import Event
 from mlpack.rollout.values import Release, Replica, Traffic
 
-_ORDER = {"live": 0, "canary": 1, "kept": 2, "failed": 3}
+_ORDER = {"live": 0, "canary": 1, "kept": 2, "begun": 3, "failed": 4}
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,17 @@ class Standings:
     def state(self, number: int) -> str:
         """What a release is at the host, in the words of `mlpack.operating.Standing`.
 
-        Containers that are there are ``kept``, and ``failed`` where they never came to answer.
+        Containers that are there are ``kept``; where they never came to answer, they have ``failed``
+        if that was written down, and are ``begun`` if not.
         """
         if self.traffic is not None and number in self.traffic.answering:
             return "live" if number == self.traffic.live else "canary"
         if number not in {each.number for each in self.releases}:
             return "gone"
-        told = {each.release.number for each in self.events if each.verb != "failed"}
-        answered = self.traffic is not None and number in self.traffic.before
-        return "kept" if answered or number in told else "failed"
+        told = {each.verb == "failed" for each in self.events if each.release.number == number}
+        if self.traffic is not None and number in self.traffic.before:
+            return "kept"
+        return "begun" if not told else "kept" if False in told else "failed"
 
     def standings(self, replicas: Sequence[Replica]) -> tuple[Standing, ...]:
         """The releases that have containers, the live one first."""

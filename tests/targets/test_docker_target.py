@@ -116,17 +116,17 @@ def test_status_and_history():
     assert not target(memory).status().well
 
 
-def test_what_was_begun_and_broken_off_has_failed():
+def test_what_was_begun_and_broken_off_is_told_as_that():
     memory = Memory()
     FakeHost(memory).start(release(1))
     assert [(each.state, each.running) for each in target(memory).status().releases] == [
-        ("failed", 2)
+        ("begun", 2)
     ]
     memory.containers.clear()
     target(memory).apply(built(), Silent())
     FakeHost(memory).start(release(2))
     found = [(each.release, each.state) for each in target(memory).status().releases]
-    assert found == [(1, "live"), (2, "failed")]
+    assert found == [(1, "live"), (2, "begun")]
 
 
 def test_history_and_status_agree_on_what_is_kept():
