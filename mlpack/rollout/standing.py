@@ -29,8 +29,8 @@ class Standings:
     def state(self, number: int) -> str:
         """What a release is at the host, in the words of `mlpack.operating.Standing`.
 
-        Containers that are there are ``kept``; where they never came to answer, they have ``failed``
-        if that was written down, and are ``begun`` if not.
+        Containers that are there are ``kept``. Those that never came to answer have ``failed`` if
+        that was written down, and are ``begun`` if not.
         """
         if self.traffic is not None and number in self.traffic.answering:
             return "live" if number == self.traffic.live else "canary"
