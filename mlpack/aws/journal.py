@@ -7,11 +7,15 @@ letters, digits, spaces and ``+ - = . _ : / @``, and nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mlpack.aws.releases import Release
+from mlpack.delivery.clock import Clock
+from mlpack.delivery.unsaid import unsaid
 from mlpack.operating import Happened
+from mlpack.ports import Reporter
 
 KEEP = 30
 
@@ -50,10 +54,74 @@ class Event:
     why: str = ""
 
 
-def event(verb: str, release: Release, at: float, by: str, why: str) -> Event:
-    """Something that was done with a release, at a time in seconds since 1970."""
-    version = release.version or "-"
-    return Event(int(at), verb, release.number, version, release.digest, by, why)
+class Tagged(Protocol):
+    """A resource as it was seen.
+
+    Attributes:
+        arn: its name.
+        tags: its tags.
+        live: the release that answers; 0 for none.
+    """
+
+    @property
+    def arn(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def tags(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def live(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal of one resource.
+
+    Attributes:
+        look: shows the resource.
+        tag: is given its name, tags to put and keys of tags to take away.
+        clock: tells the time.
+    """
+
+    look: Callable[[], Tagged]
+    tag: Callable[[str, Mapping[str, str], Sequence[str]], None]
+    clock: Clock
+
+    def record(self, verb: str, release: Release, who: str, why: str = "") -> None:
+        """Write down what was done with a release, by whom and why."""
+        seen, version = self.look(), release.version or "-"
+        at = int(self.clock.now())
+        event = Event(at, verb, release.number, version, release.digest, who, why)
+        self.tag(seen.arn, *added(seen.tags, event))
+
+    def settle(
+        self,
+        seen: Tagged,
+        release: Callable[[int], Release],
+        who: Callable[[], str],
+        reporter: Reporter,
+        canary: int = 0,
+    ) -> str:
+        """Write down what a run that was broken off did and did not write down.
+
+        Args:
+            seen: the resource.
+            release: what is known of a number.
+            who: says who asks.
+            reporter: is told of it.
+            canary: the release beside the one that answers; 0 for none.
+
+        Returns:
+            its verb; empty where nothing was missing.
+        """
+        verb, number = missing(seen, canary), canary or seen.live
+        if verb:
+            reporter.note(f"release {number} answers, and nobody wrote it down: {verb}")
+            self.record(verb, release(number), who(), "found")
+        return verb
+
+
+def missing(seen: Tagged, canary: int = 0) -> str:
+    """The verb of what was done and does not stand in the tags; empty for nothing."""
+    return unsaid([(each.verb, each.release) for each in read(seen.tags)], seen.live, canary)
 
 
 def plain(text: str) -> str:

@@ -169,21 +169,26 @@ class Rollout:
             stage.result("ready")
         self._around(release)
 
-    def settle(self) -> None:
+    def settle(self) -> str:
         """Conclude what was broken off, or undo it; then see to it that all is as remembered.
+
+        Returns:
+            the verb of what was concluded; empty for nothing.
 
         Raises:
             OutsideError: the cluster does not answer.
         """
-        pending = self._state.pending
+        pending, concluded = self._state.pending, ""
         if pending is not None:
             if self.workloads.placed(pending.release, canary=pending.verb == "canary"):
                 told = _joined(pending.why, "was broken off, and concluded later")
                 self._conclude(msgspec.structs.replace(pending, why=told))
+                concluded = pending.verb
             else:
                 self.reporter.note(f"release {pending.release} was broken off, and is undone")
                 self._undo(pending, "was broken off, and undone")
         self.tidy()
+        return concluded
 
     def tidy(self) -> None:
         """Make what stands around the pods the live release's, and delete what is left over."""

@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 
 from mlpack.delivery.clock import Clock
+from mlpack.delivery.unsaid import Unsaid, unsaid
 from mlpack.errors import CheckFailedError, InputError, MlpackError, OutsideError
 from mlpack.ports import Reporter
 from mlpack.rollout.host import Event, Host, Verb
@@ -248,18 +249,21 @@ class Rollout:
         at = int(self.clock.now())
         self.host.record(Event(verb=verb, release=release, at=at, by=self.who, why=why))
 
-    def settle(self, reporter: Reporter) -> None:
+    def settle(self, reporter: Reporter) -> Unsaid:
         """Make the containers what the traffic says: finish what was broken off, or undo it.
 
         Those that answer run; the release before stands still, for a quick way back; others go.
         What cannot be started is told and stays so: there must be a way back from it. Where the
         proxy does not do what its configuration says, nothing stops: requests may go there.
+
+        Returns:
+            the verb of what was done and not written down before; empty for nothing.
         """
         host = self.host
         heard = self._try(host.wake, reporter)
         traffic = host.traffic()
         answering = traffic.answering if traffic is not None else frozenset()
-        self._told_late(traffic)
+        finished = self._told_late(traffic)
         kept = traffic.before[:1] if traffic is not None else ()
         there = host.replicas()
         for release in host.releases():
@@ -277,6 +281,7 @@ class Rollout:
                 host.remove(each)
         if traffic is not None:
             self._discard(traffic)
+        return finished
 
     def _try(self, do: Callable[[], None], reporter: Reporter) -> bool:
         """Do it; whether it went well."""
@@ -287,16 +292,16 @@ class Rollout:
             return False
         return True
 
-    def _told_late(self, traffic: Traffic | None) -> None:
-        """Remember a release that answers though nobody wrote it down: that was broken off."""
+    def _told_late(self, traffic: Traffic | None) -> Unsaid:
+        """Remember what was done and nobody wrote down, since that was broken off: its verb."""
         if traffic is None:
-            return
-        events = self.host.events()
-        told = {each.release.number for each in events if each.verb != "failed"}
+            return ""
+        said = [(each.verb, each.release.number) for each in self.host.events()]
+        verb, number = unsaid(said, traffic.live, traffic.canary), traffic.canary or traffic.live
         for release in self.host.releases():
-            if release.number in traffic.answering and release.number not in told:
-                verb: Verb = "canary" if release.number == traffic.canary else "deploy"
+            if verb and release.number == number:
                 self._note(verb, release, "was broken off, and finished later")
+        return verb
 
     def _drain(self, reporter: Reporter) -> None:
         """Wait for the requests that are under way, as long as they may take."""

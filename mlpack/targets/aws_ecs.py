@@ -15,6 +15,7 @@ from typing import Any
 from mlpack.aws import images, journal, logs, place, releases, tasks
 from mlpack.aws.calls import Service
 from mlpack.aws.images import Chosen, Shelf
+from mlpack.aws.journal import Journal
 from mlpack.aws.lock import Lock
 from mlpack.aws.parts import Seen
 from mlpack.aws.place import Place
@@ -108,7 +109,7 @@ class EcsTarget:
         """
         wanted, chosen = self._wanted(built)
         seen = self.services.look()
-        if self._runs(wanted, seen) and self.services.check() and self._noted(seen):
+        if self._runs(wanted, seen) and self.services.check() and not journal.missing(seen):
             actions = [*self.shelf.plan(built), *self._moving(wanted, seen)]
             return Deployment(self.kind, self._address, wanted.digest, tuple(actions))
         actions = [*self.shelf.plan(built), *self._moving(wanted, seen)]
@@ -117,7 +118,7 @@ class EcsTarget:
         self.services.prepare()
         who = place.caller(self.sts)
         with self._lock().held(who):
-            seen = self._settled(self.services.look(), who, reporter)
+            seen, _ = self._settled(who, reporter)
             if not self._runs(wanted, seen):
                 number = self._there(wanted) or self.services.register(
                     self.task.definition(f"{uri}@{wanted.digest}", chosen, self.region),
@@ -149,10 +150,10 @@ class EcsTarget:
             except OutsideError as error:
                 with suppress(OutsideError):  # what failed first is told
                     self.services.back(number, seen)
-                    self._record("failed", release, who, error.what)
+                    self._journal.record("failed", release, who, error.what)
                 raise
             stage.result(f"revision {number} answers")
-        self._record(verb, release, who, why)
+        self._journal.record(verb, release, who, why)
 
     def rollback(self, to: int | None, reporter: Reporter) -> Status:
         """Roll out a revision that ran before, without a build.
@@ -166,7 +167,9 @@ class EcsTarget:
             raise releases.nothing()
         who = place.caller(self.sts)
         with self._lock().held(who):
-            seen = self._settled(self.services.look(), who, reporter)
+            seen, finished = self._settled(who, reporter)
+            if to is None and finished == "rollback":
+                return self.status()  # a way back that was broken off has arrived
             number = to or journal.before(journal.read(seen.tags), seen.live) or 0
             if not number:
                 raise releases.nowhere(seen.live)
@@ -303,27 +306,15 @@ class EcsTarget:
         same = found is not None and found[0].same(wanted.digest, wanted.settings)
         return found[0].number if found is not None and same else 0
 
-    def _noted(self, seen: Seen) -> bool:
-        """Whether it is written down what answers."""
-        answered = [
-            event.release
-            for event in journal.read(seen.tags)
-            if event.verb in ("deploy", "rollback")
-        ]
-        return not seen.live or answered[-1:] == [seen.live]
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.services.look, self.services.tag, self.clock)
 
-    def _settled(self, seen: Seen, who: str, reporter: Reporter) -> Seen:
-        """Write down what a run that was broken off did and did not write down."""
-        if self._noted(seen):
-            return seen
-        reporter.note(f"revision {seen.live} answers, and nobody wrote it down")
-        self._record("deploy", self._release(seen.live), who, "found")
-        return self.services.look()
-
-    def _record(self, verb: str, release: Release, who: str, why: str) -> None:
+    def _settled(self, who: str, reporter: Reporter) -> tuple[Seen, str]:
+        """What is there when all is written down, and what was not; see `Journal.settle`."""
         seen = self.services.look()
-        event = journal.event(verb, release, self.clock.now(), who, why)
-        self.services.tag(seen.arn, *journal.added(seen.tags, event))
+        verb = self._journal.settle(seen, self._release, lambda: who, reporter)
+        return (self.services.look() if verb else seen), verb
 
     def _lock(self) -> Lock:
         seconds = self.task.ready_seconds + _SLACK

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlpack.aws.function_settings import Function, read
 from mlpack.aws.function_url import FunctionUrl
 from mlpack.aws.functions import ALIAS, Functions, Seen, group_of, statements
 from mlpack.aws.images import Shelf
+from mlpack.aws.journal import Journal
 from mlpack.aws.place import KEYS, Place, account_of, caller, place
 from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
@@ -112,7 +114,7 @@ class LambdaTarget:
 
     def _rolled_out(self, built: Built, share: int, reporter: Reporter, why: str) -> Deployment:
         wanted, platform = self._wanted(built)
-        seen = self._settle(self.functions.look())
+        seen, _ = self._settled(self.functions.look(), reporter)
         if seen.canary and not self._runs(wanted, seen, share):
             raise releases.canary_there(seen.canary)
         actions = [*self.shelf.plan(built), *self._moving(wanted, seen, share)]
@@ -142,15 +144,15 @@ class LambdaTarget:
             try:
                 self.functions.ready(number)
             except MlpackError as error:
-                self._record("failed", release, why=error.what)
+                self._record("failed", release, error.what)
                 raise
             stage.result("ready")
         if share and seen.live:
             self.functions.direct(seen, seen.live, number, share)
-            self._record("canary", release, why=why or f"{share}%")
+            self._record("canary", release, why or f"{share}%")
         else:
             self.functions.direct(seen, number)
-            self._record("deploy", release, why=why)
+            self._record("deploy", release, why)
 
     def promote(self, reporter: Reporter) -> Status:
         """Give the canary all requests.
@@ -160,7 +162,9 @@ class LambdaTarget:
             InputError: there is no canary.
             OutsideError: AWS does not answer, or refuses.
         """
-        seen = self._settle(self._there_is())
+        seen, finished = self._settled(self._there_is(), reporter)
+        if finished == "promote":
+            return self.status()  # one that was broken off has arrived
         if not seen.canary:
             raise InputError(
                 "there is no canary", hint="mlpack deploy ENVIRONMENT --canary 10 makes one."
@@ -179,7 +183,9 @@ class LambdaTarget:
             InputError: there is nothing to go back to.
             OutsideError: AWS does not answer or refuses, or the version is not ready.
         """
-        seen = self._settle(self._there_is())
+        seen, finished = self._settled(self._there_is(), reporter)
+        if to is None and finished == "rollback":
+            return self.status()  # a way back that was broken off has arrived
         if seen.canary and to is None:
             number = seen.live
         else:
@@ -319,19 +325,18 @@ class LambdaTarget:
             raise releases.nothing()
         return seen
 
-    def _settle(self, seen: Seen) -> Seen:
-        """Write down what a run that was broken off did and did not write down."""
-        events = journal.read(seen.tags)
-        answered = [e.release for e in events if e.verb in ("deploy", "promote", "rollback")]
-        if seen.live and answered[-1:] != [seen.live]:
-            self._record("deploy", seen.release(seen.live), why="found", seen=seen)
-            return self.functions.look()
-        return seen
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.functions.look, self.functions.tag, self.clock)
 
-    def _record(self, verb: str, release: Release, why: str = "", seen: Seen | None = None) -> None:
-        seen = seen or self.functions.look()
-        event = journal.event(verb, release, self.clock.now(), caller(self.sts), why)
-        self.functions.tag(seen.arn, *journal.added(seen.tags, event))
+    def _settled(self, seen: Seen, reporter: Reporter) -> tuple[Seen, str]:
+        """What is there when all is written down, and what was not; see `Journal.settle`."""
+        who = partial(caller, self.sts)
+        verb = self._journal.settle(seen, seen.release, who, reporter, seen.canary)
+        return (self.functions.look() if verb else seen), verb
+
+    def _record(self, verb: str, release: Release, why: str = "") -> None:
+        self._journal.record(verb, release, caller(self.sts), why)
 
     def _arn(self, seen: Seen) -> str:
         return f"{seen.arn}:{ALIAS}" if seen.arn else self.function.name

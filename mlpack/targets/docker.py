@@ -147,8 +147,9 @@ class DockerTarget:
         """
         rollout = self._rollout()
         with rollout.held():
-            rollout.settle(reporter)
-            rollout.promote(reporter)
+            # One that was broken off may have arrived.
+            if rollout.settle(reporter) != "promote":
+                rollout.promote(reporter)
         return self.status()
 
     def rollback(self, to: int | None, reporter: Reporter) -> Status:
@@ -161,8 +162,9 @@ class DockerTarget:
         """
         rollout = self._rollout()
         with rollout.held():
-            rollout.settle(reporter)
-            rollout.roll_back(to, reporter)
+            # One that was broken off may have arrived.
+            if rollout.settle(reporter) != "rollback" or to is not None:
+                rollout.roll_back(to, reporter)
         return self.status()
 
     def status(self) -> Status:

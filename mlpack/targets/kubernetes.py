@@ -133,8 +133,9 @@ class KubernetesTarget:
             OutsideError: the cluster does not answer, or the pods do not become ready.
         """
         with self._held(reporter) as rollout:
-            rollout.settle()
-            rollout.promote()
+            # One that was broken off may have arrived.
+            if rollout.settle() != "promote":
+                rollout.promote()
         return self.status()
 
     def rollback(self, to: int | None, reporter: Reporter) -> Status:
@@ -146,8 +147,9 @@ class KubernetesTarget:
             OutsideError: the cluster does not answer, or the pods do not become ready.
         """
         with self._held(reporter) as rollout:
-            rollout.settle()
-            rollout.roll_back(to)
+            # One that was broken off may have arrived.
+            if rollout.settle() != "rollback" or to is not None:
+                rollout.roll_back(to)
         return self.status()
 
     def status(self) -> Status:

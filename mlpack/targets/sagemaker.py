@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlpack.aws.calls import Service
 from mlpack.aws.endpoint_settings import Endpoint, statements
 from mlpack.aws.endpoints import Endpoints, Seen
 from mlpack.aws.images import Shelf
+from mlpack.aws.journal import Journal
 from mlpack.aws.place import Place
 from mlpack.aws.policies import document
 from mlpack.aws.releases import Release
@@ -97,7 +99,7 @@ class SageMakerTarget:
         """
         self.endpoints.check()
         wanted, _ = self._wanted(built)
-        seen = self._settled(self.endpoints.look(), reporter)
+        seen, _ = self._settled(self.endpoints.look(), reporter)
         actions = [*self.shelf.plan(built), *self._moving(wanted, seen)]
         if not self._runs(wanted, seen):
             again = self._there(wanted)
@@ -125,10 +127,10 @@ class SageMakerTarget:
             except OutsideError as error:
                 with suppress(OutsideError):  # what failed first is told
                     if not self.endpoints.look().works:
-                        self._record("failed", release, who, error.what)
+                        self._journal.record("failed", release, who, error.what)
                 raise
             stage.result(f"release {number} answers")
-        self._record(verb, release, who, why)
+        self._journal.record(verb, release, who, why)
 
     def _sweep(self, live: int, reporter: Reporter) -> None:
         with reporter.stage("Removing what is too old") as stage:
@@ -147,9 +149,8 @@ class SageMakerTarget:
             raise releases.nothing()
         if seen.works:
             raise releases.lost()
-        last = _answered(seen)
-        seen = self._settled(seen, reporter)
-        if to is None and seen.live < last:
+        seen, finished = self._settled(seen, reporter)
+        if to is None and finished == "rollback":
             return self.status()  # a way back that was broken off has arrived
         number = to or journal.before(journal.read(seen.tags), seen.live) or 0
         if not number:
@@ -277,26 +278,15 @@ class SageMakerTarget:
         last = max(self.endpoints.numbers(), default=0)
         return last if self._release(last).same(wanted.digest, wanted.settings) else 0
 
-    def _settled(self, seen: Seen, reporter: Reporter) -> Seen:
-        """Write down what a run that was broken off did and did not write down."""
-        last = _answered(seen)
-        if seen.live in (0, last):
-            return seen
-        reporter.note(f"release {seen.live} answers, and nobody wrote it down")
-        verb = "rollback" if seen.live < last else "deploy"
-        self._record(verb, self._release(seen.live), place.caller(self.sts), "found")
-        return self.endpoints.look()
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.endpoints.look, self.endpoints.tag, self.clock)
 
-    def _record(self, verb: str, release: Release, who: str, why: str) -> None:
-        seen = self.endpoints.look()
-        event = journal.event(verb, release, self.clock.now(), who, why)
-        self.endpoints.tag(seen.arn, *journal.added(seen.tags, event))
-
-
-def _answered(seen: Seen) -> int:
-    """The release that is written down as the last one to answer; 0 for none."""
-    events = [each for each in journal.read(seen.tags) if each.verb in ("deploy", "rollback")]
-    return events[-1].release if events else 0
+    def _settled(self, seen: Seen, reporter: Reporter) -> tuple[Seen, str]:
+        """What is there when all is written down, and what was not; see `Journal.settle`."""
+        who = partial(place.caller, self.sts)
+        verb = self._journal.settle(seen, self._release, who, reporter)
+        return (self.endpoints.look() if verb else seen), verb
 
 
 def assemble(
