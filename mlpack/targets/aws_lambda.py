@@ -149,7 +149,7 @@ class LambdaTarget:
             stage.result("ready")
         if share and seen.live:
             self.functions.direct(seen, seen.live, number, share)
-            self._record("canary", release, why or f"{share}%")
+            self._record("canary", release, why or f"{share} percent")
         else:
             self.functions.direct(seen, number)
             self._record("deploy", release, why)

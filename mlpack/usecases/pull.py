@@ -13,12 +13,13 @@ from mlpack.operating import Sampling
 from mlpack.ports import Reporter, Target
 from mlpack.runtime.contract import MANIFEST_FILE
 from mlpack.sbom import SBOM_FILE
+from mlpack.spdx import SPDX_FILE
 from mlpack.usecases import operate
 from mlpack.user_code import RUNTIME
 
 SAMPLES = "samples.jsonl"
 
-_OURS = frozenset((LIB, SAMPLES, SBOM_FILE))
+_OURS = frozenset((LIB, SAMPLES, SBOM_FILE, SPDX_FILE))
 _MODEL = f"*/{RUNTIME}/data/{MANIFEST_FILE}"
 
 

@@ -170,7 +170,9 @@ def test_a_canary_that_is_promoted(target, tmp_path):
     with pytest.raises(CheckFailedError, match="release 2 is a canary"):
         deploy(target(), build(tmp_path, "1.4.0", b"third"))
     assert target().promote(Remembering()).releases[0].version == "1.3.0"
-    assert [h.verb for h in target().history()] == ["deploy", "canary", "promote"]
+    history = target().history()
+    assert [h.verb for h in history] == ["deploy", "canary", "promote"]
+    assert history[1].why == "10 percent"  # a tag's value takes no %
     with pytest.raises(InputError, match="no canary"):
         target().promote(Remembering())
 

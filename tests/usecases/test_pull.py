@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from bundling import Remembering, make_project, onnx_bundle
 
+from mlpack.documents import bills
 from mlpack.errors import InputError
 from mlpack.files import staged, write_tree
 from mlpack.materials import materials
 from mlpack.operating import Fetched
 from mlpack.process import run
-from mlpack.sbom import SBOM_FILE, cyclonedx
 from mlpack.usecases.pull import pull
 from mlpack.wheelfile import installed
 
@@ -35,7 +35,7 @@ class Target:
             return None
         with staged(into, folder=True) as folder:
             write_tree(folder / "lib", installed(BUNDLE))
-            write_tree(folder, {SBOM_FILE: cyclonedx(materials(BUNDLE))})
+            write_tree(folder, bills(materials(BUNDLE), 0).files)  # as an image has them
         return Fetched(into, "1.2.0", release or 7, "sha256:1")
 
     def samples(self, release):
@@ -92,7 +92,11 @@ def test_what_an_earlier_pull_has_left_is_replaced_its_samples_too(tmp_path):
     pulled(Target(b"1\n"), into)
     found = pulled(Target(), into)
     assert found.samples is None
-    assert sorted(each.name for each in into.iterdir()) == ["lib", "sbom.cdx.json"]
+    assert sorted(each.name for each in into.iterdir()) == [
+        "lib",
+        "sbom.cdx.json",
+        "sbom.spdx.json",
+    ]
     (tmp_path / "empty").mkdir()
     assert pulled(Target(), tmp_path / "empty").release == 7
 
