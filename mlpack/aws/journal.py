@@ -55,20 +55,22 @@ class Event:
 
 
 class Tagged(Protocol):
-    """A resource as it was seen.
-
-    Attributes:
-        arn: its name.
-        tags: its tags.
-        live: the release that answers; 0 for none.
-    """
+    """A resource as it was seen."""
 
     @property
-    def arn(self) -> str: ...  # noqa: D102 - see the class
+    def arn(self) -> str:
+        """Its name; empty where there is none."""
+        ...
+
     @property
-    def tags(self) -> Mapping[str, str]: ...  # noqa: D102
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        ...
+
     @property
-    def live(self) -> int: ...  # noqa: D102
+    def live(self) -> int:
+        """The release that answers; 0 for none."""
+        ...
 
 
 @dataclass(frozen=True)
