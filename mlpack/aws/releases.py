@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlpack.delivery.guessing import slow_digest
 from mlpack.errors import CheckFailedError, InputError
 
 LOST = "somebody else deploys at this moment"
@@ -42,7 +42,7 @@ def digest_of(settings: Mapping[str, object]) -> str:
     Variables go into it, which may be secrets, and it can be read in tags: it is slow to guess.
     """
     text = json.dumps(settings, sort_keys=True, default=str).encode()
-    return hashlib.scrypt(text, salt=b"mlpack", n=2**14, r=8, p=1, dklen=8).hex()
+    return slow_digest(text, b"mlpack", 8)
 
 
 def lost() -> CheckFailedError:

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from mlpack.container import USER, image_name
+from mlpack.delivery.guessing import slow_digest
 from mlpack.kubernetes import kserve, pods
 from mlpack.kubernetes.values import (
     CANARY,
@@ -90,13 +90,8 @@ def objects(
 
 def fingerprint(service: Service) -> str:
     """What stands for the Secret's content in its name. It is slow to guess by."""
-    return _slowly(service.name, tuple(sorted(service.secrets.items())))
-
-
-@cache
-def _slowly(name: str, secrets: tuple[tuple[str, str], ...]) -> str:
-    text = msgspec.json.encode(secrets)
-    return hashlib.scrypt(text, salt=name.encode(), n=2**14, r=8, p=1, dklen=5).hex()
+    text = msgspec.json.encode(sorted(service.secrets.items()))
+    return slow_digest(text, service.name.encode(), 5)
 
 
 def numbered(workload: Manifest, number: int, replicas: int | None = None) -> dict[str, Any]:

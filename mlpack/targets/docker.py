@@ -6,7 +6,6 @@ needed. See `mlpack.rollout` for how it is rolled out.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import docker
 from mlpack.bundle import Artifact
 from mlpack.delivery.clock import Clock
 from mlpack.delivery.counted import counted
+from mlpack.delivery.guessing import slow_digest
 from mlpack.delivery.who import who
 from mlpack.engines.docker import DockerEngine, connect
 from mlpack.engines.ssh import ADDRESS
@@ -279,8 +279,7 @@ class DockerTarget:
         service = self.service
         told = [service.memory, service.cpus, service.env, service.secrets]
         # It stands in a label, and secrets went into it: slow to guess.
-        text, salt = json.dumps(told, sort_keys=True).encode(), service.name.encode()
-        return hashlib.scrypt(text, salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
+        return slow_digest(json.dumps(told, sort_keys=True).encode(), service.name.encode(), 16)
 
     def _live(self, traffic: Traffic | None) -> Release | None:
         if traffic is None:
