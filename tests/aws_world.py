@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from bundling import Remembering
 from images import SLIM, image_of
 from moto.server import ThreadedMotoServer
 
@@ -23,7 +26,7 @@ from mlpack.bundle import Artifact
 from mlpack.delivery.clock import Clock
 from mlpack.oci.archive import write_archive
 from mlpack.oci.values import Healthcheck, make_multi_image
-from mlpack.ports import Built
+from mlpack.ports import Built, Deployment
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -40,6 +43,19 @@ class KilledError(BaseException):
 
 def refused(code: str, message: str = "", operation: str = "") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@cache
+def _connected(name: str, region: str, endpoint: str) -> Any:
+    """A client of boto3, which takes long to make, and remembers nothing."""
+    return boto3.client(
+        name,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id="made-up",
+        aws_secret_access_key="made-up",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 class _Client:
@@ -84,14 +100,7 @@ class World:
     waited: list[float] = field(default_factory=list)
 
     def client(self, name: str):
-        return boto3.client(
-            name,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id="made-up",
-            aws_secret_access_key="made-up",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        return _connected(name, self.region, self.endpoint)
 
     def service(self, name: str, seconds: int = 60) -> Service:
         """As a `Place` has it."""
@@ -168,6 +177,29 @@ def moto() -> Iterator[str]:
         server.stop()
 
 
+def make_network(world: World, name: str, *kinds: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Subnets and groups as ``[deploy]`` has them, and target groups of some kinds."""
+    ec2, elb = world.client("ec2"), world.client("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=name, Description="x", VpcId=vpc)["GroupId"]
+    world.client("ecs").create_cluster(clusterName="default")
+    made = {"Protocol": "HTTP", "Port": 8080, "VpcId": vpc}
+    targets = {}
+    for kind in kinds:
+        answer = elb.create_target_group(Name=f"{name}-{kind}", TargetType=kind, **made)
+        targets[kind] = answer["TargetGroups"][0]["TargetGroupArn"]
+    return {"subnets": [subnet], "security_groups": [group]}, targets
+
+
+def make_role(endpoint: str) -> None:
+    """See to it that there is the role that functions have, which moto wants."""
+    iam = World(endpoint).client("iam")
+    trust = {"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="churn", AssumeRolePolicyDocument=json.dumps(trust))
+
+
 def build(
     folder: Path, version: str = "1.2.0", content: bytes = b"model", architectures=("amd64",)
 ) -> Built:
@@ -201,6 +233,42 @@ def build(
     return Built("churn", version, "onnx", "l", "b" * 64, {"image": artifact}, folder)
 
 
+NUMBERS = count(1)
+
+
+def given(kind: str, **more: Any) -> dict[str, Any]:
+    """``[deploy]`` of a service that nobody else has."""
+    number = next(NUMBERS)
+    return {
+        "target": kind,
+        "service": f"{kind}-{number}-x",
+        "repository": f"{kind}/churn-{number}",
+        "create_repository": True,
+        "role": ROLE,
+        "ready_seconds": 120,
+        **more,
+    }
+
+
+def deploy(target: Any, built: Built, why: str = "") -> Deployment:
+    """Roll out."""
+    return target.apply(built, Remembering(), why=why)
+
+
+def live(target: Any) -> str:
+    """The version that answers all requests."""
+    first = target.status().releases[0]
+    assert (first.state, first.share) == ("live", 100)
+    return first.version
+
+
+def denied(action: str, resource: str) -> str:
+    """What AWS says to who may not do something."""
+    who = f"User: arn:aws:iam::{ACCOUNT}:user/a is not authorized to perform: {action}"
+    because = f"because no identity-based policy allows the {action} action"
+    return f"{who} on resource: {resource} {because}"
+
+
 def invoked(status: int = 200, **more: Any):
     """What `invoke` of a function answers."""
     payload = json.dumps({"statusCode": status, **more}).encode()
@@ -216,6 +284,12 @@ def allowed(policy) -> set[str]:
     return {action for each in policy["Statement"] for action in each["Action"]}
 
 
+PUSHING = {
+    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
+    *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage"),
+    "ecr:UploadLayerPart",
+}
+"""What takes permissions at ECR's registry, whose calls are not AWS's."""
 PREFIXES = {"elbv2": "elasticloadbalancing"}
 CALLED = {"lambda:Invoke": "lambda:InvokeFunction"}
 FREE = {"sts:GetCallerIdentity"}

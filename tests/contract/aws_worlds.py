@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -14,7 +13,7 @@ from typing import Any
 
 import aws_world
 from aws_services import Fargate, Fleets
-from aws_world import READS, ROLE, TOKEN, invoked, moto
+from aws_world import READS, TOKEN, invoked, moto
 from scripted_registry import serve
 from worlds import EndedError, World
 
@@ -59,19 +58,26 @@ class AmazonWorld(World):
     Attributes:
         aws: where it is.
         config: ``[deploy]``.
+        other: of it, in another deploy.
         assemble: makes the target.
+        there: what there is of a service; is given what makes clients, and its name.
+        images: the registry.
     """
 
     aws: Breaking = field(default_factory=lambda: Breaking(""))
     config: dict[str, Any] = field(default_factory=dict)
+    other: dict[str, Any] = field(default_factory=dict)
     assemble: Callable[..., Target] | None = None
+    there: Callable[[Callable[[str], Any], str], Any] | None = None
+    images: Any = None
 
     def target(self) -> Target:
         env = {"MLPACK_CACHE": str(self.folder / "cache")}
         assert self.assemble is not None
         return self.assemble(self.config, env, self.aws, self.aws.clock)
 
-    def build(self, folder: Path, version: str) -> Built:
+    @staticmethod
+    def build(folder: Path, version: str) -> Built:
         return aws_world.build(folder, version, version.encode())
 
     def mend(self) -> None:
@@ -87,6 +93,14 @@ class AmazonWorld(World):
     def state(self) -> Any:
         return list(self.aws.writes)
 
+    def otherwise(self) -> None:
+        self.config |= self.other
+
+    def shape(self) -> Any:
+        assert self.there is not None
+        pushed = [{name for _, name in kind} for kind in (self.images.manifests, self.images.blobs)]
+        return self.there(self.aws.client, self.config["service"]), pushed
+
 
 @cache
 def _endpoint() -> str:
@@ -96,69 +110,78 @@ def _endpoint() -> str:
     return running.enter_context(moto())
 
 
-def _network(endpoint: str) -> Mapping[str, Any]:
-    """What a user has before the first deploy: made each time, since others reset moto."""
-    world = aws_world.World(endpoint)
-    ec2, elb, iam = (world.client(name) for name in ("ec2", "elbv2", "iam"))
-    trust = {"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}
-    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-        iam.create_role(RoleName="churn", AssumeRolePolicyDocument=json.dumps(trust))
-    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
-    number = next(NUMBERS)
-    group = ec2.create_security_group(GroupName=f"c-{number}", Description="x", VpcId=vpc)
-    world.client("ecs").create_cluster(clusterName="default")
-    made = elb.create_target_group(
-        Name=f"contract-{number}", TargetType="ip", Protocol="HTTP", Port=8080, VpcId=vpc
-    )
-    return {
-        "subnets": [subnet],
-        "security_groups": [group["GroupId"]],
-        "target_group": made["TargetGroups"][0]["TargetGroupArn"],
-    }
-
-
 @contextlib.contextmanager
-def _world(folder: Path, assemble: Callable[..., Target], **config: Any) -> Iterator[AmazonWorld]:
-    number = next(NUMBERS)
+def _world(
+    folder: Path, assemble: Callable[..., Target], there: Callable[..., Any], **config: Any
+) -> Iterator[AmazonWorld]:
     with serve(auth="basic", user="AWS", password=TOKEN) as registry:
-        network = _network(_endpoint())
-        aws = Breaking(_endpoint(), registry.host)
-        given = {
-            "service": f"contract-{number}",
-            "repository": f"contract/churn-{number}",
-            "create_repository": True,
-            "role": ROLE,
-            "ready_seconds": 120,
-            **config,
-        }
-        if config["target"] == "aws-ecs":
-            given |= network
-        world = AmazonWorld(folder, aws=aws, config=given, assemble=assemble)
+        aws, given = Breaking(_endpoint(), registry.host), aws_world.given(**config)
+        world = AmazonWorld(
+            folder, aws=aws, config=given, assemble=assemble, there=there, images=registry
+        )
         aws.outer = world
         yield world
+
+
+def _revisions(client: Callable[[str], Any], service: str) -> Any:
+    """The revisions, and the one that runs. Locks end by themselves: the next one takes them."""
+    found = client("ecs").list_task_definitions(familyPrefix=service)["taskDefinitionArns"]
+    services = client("ecs").describe_services(services=[service])["services"]
+    running = [
+        (each["taskDefinition"].rpartition(":")[2], each["desiredCount"]) for each in services
+    ]
+    return [arn.rpartition(":")[2] for arn in found], running
+
+
+def _versions(client: Callable[[str], Any], service: str) -> Any:
+    """The versions, what the alias says, and who may call it."""
+    name, asked = {"FunctionName": service}, client("lambda")
+    found = asked.list_versions_by_function(**name)["Versions"]
+    alias = asked.get_alias(**name, Name="live")
+    url = asked.get_function_url_config(**name)["AuthType"]
+    return [each["Version"] for each in found], alias["FunctionVersion"], url
+
+
+def _configurations(client: Callable[[str], Any], service: str) -> Any:
+    """How many configurations; each has its model, though not each number was used."""
+    found = []
+    for operation, key, name in (
+        ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+        ("list_models", "Models", "ModelName"),
+    ):
+        pages = client("sagemaker").get_paginator(operation).paginate()
+        names = [each[name] for page in pages for each in page[key]]
+        found.append({each for each in names if each.rpartition("-")[0] == service})
+    configurations, models = found
+    return len(configurations), models == configurations
 
 
 @contextlib.contextmanager
 def ecs(folder: Path) -> Iterator[World]:
     """A service of ECS."""
-    with _world(folder, aws_ecs.assemble, target="aws-ecs") as made:
+    # Made each time, since others reset moto.
+    name = f"contract-{next(NUMBERS)}"
+    network, targets = aws_world.make_network(aws_world.World(_endpoint()), name, "ip")
+    config = {**network, "target_group": targets["ip"]}
+    with _world(folder, aws_ecs.assemble, _revisions, kind="aws-ecs", **config) as made:
         Fargate(made.aws).install()
         yield made
 
 
 @contextlib.contextmanager
 def function(folder: Path) -> Iterator[World]:
-    """A function."""
-    with _world(folder, aws_lambda.assemble, target="aws-lambda") as made:
+    """A function, whose settings are changed by a call of their own."""
+    aws_world.make_role(_endpoint())
+    with _world(folder, aws_lambda.assemble, _versions, kind="aws-lambda") as made:
         made.aws.scripts["lambda", "invoke"] = invoked()
+        made.other["timeout_seconds"] = 60
         yield made
 
 
 @contextlib.contextmanager
 def endpoint(folder: Path) -> Iterator[World]:
     """An endpoint of SageMaker."""
-    with _world(folder, sagemaker.assemble, target="sagemaker") as made:
+    with _world(folder, sagemaker.assemble, _configurations, kind="sagemaker") as made:
         Fleets(made.aws).install()
         yield made
 

@@ -143,7 +143,8 @@ class IndexWorld(HandingWorld):
     def uv(self, argv: Sequence[str], **more: Any) -> Completed:
         return self.through(partial(run, argv, **more))
 
-    def build(self, folder: Path, version: str) -> Built:
+    @staticmethod
+    def build(folder: Path, version: str) -> Built:
         bundle = onnx_bundle(make_project(version=version))
         wheel = WheelPackager().package(bundle, folder, Remembering())
         return Built("churn", version, "onnx", "lock", bundle.digest, {"wheel": wheel}, folder)
@@ -304,6 +305,12 @@ class VendorWorld(HandingWorld):
     def state(self) -> Any:
         kept = self.kept.read_text() if self.kept.exists() else ""
         return kept, dict(self.registry.manifests), dict(self.registry.blobs)
+
+    def shape(self) -> Any:
+        kept, *pushed = self.state()
+        # Azure's name of a revision is made of all that is in it, the port too.
+        kept = re.sub("revisionSuffix: .*", "", kept)
+        return kept.replace(self.registry.host, "HOST"), pushed
 
 
 @contextlib.contextmanager

@@ -6,8 +6,10 @@ import contextlib
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,14 @@ from mlpack.targets.docker import DockerTarget
 from mlpack.targets.kubernetes import make
 from mlpack.targets.registry import RegistryTarget
 from mlpack.targets.s3 import S3Target
+
+BUILDS = tempfile.TemporaryDirectory()
+
+
+@cache
+def _built(build: Callable[[Path, str], Built], version: str) -> Built:
+    """What was built once, for all worlds."""
+    return build(Path(tempfile.mkdtemp(dir=BUILDS.name)), version)
 
 
 class EndedError(BaseException):
@@ -70,6 +80,13 @@ class World:
         """All that is there, to be compared."""
         raise NotImplementedError
 
+    def shape(self) -> Any:
+        """The same without times and numbers, to be compared with another world's."""
+        return self.state()
+
+    def otherwise(self) -> None:
+        """From now on the target is configured otherwise, where that takes other calls."""
+
     def break_at(self, number: int, *, after: bool) -> None:
         """End at the call with that number from now on."""
         self.at, self.after = self.calls + number, after
@@ -81,12 +98,11 @@ class World:
     def built(self, version: str) -> Built:
         """What was built of a version."""
         if version not in self._built:
-            folder = self.folder / version
-            folder.mkdir()
-            self._built[version] = self.build(folder, version)
+            self._built[version] = _built(type(self).build, version)
         return self._built[version]
 
-    def build(self, folder: Path, version: str) -> Built:
+    @staticmethod
+    def build(folder: Path, version: str) -> Built:
         """An image by default."""
         bundle = onnx_bundle(make_project(version=version))
         image = image_of(folder, SLIM, {"app/lib/version": version.encode()})
@@ -174,6 +190,14 @@ class DockerWorld(World):
     def state(self) -> Any:
         return copy.deepcopy(self.memory)
 
+    def shape(self) -> Any:
+        there = sorted(
+            (release.version, release.replicas, index, on)
+            for (_, index), (release, on) in self.memory.containers.items()
+        )
+        agreed = self.memory.heard == self.memory.traffic
+        return there, agreed, self.memory.images, self.memory.lock
+
 
 @dataclass
 class RegistryWorld(World):
@@ -236,7 +260,8 @@ class BucketWorld(World):
     def target(self) -> Target:
         return S3Target(_Handed(self.client, self), "shelf", "models")
 
-    def build(self, folder: Path, version: str) -> Built:
+    @staticmethod
+    def build(folder: Path, version: str) -> Built:
         bundle = onnx_bundle(make_project(version=version))
         made = [
             packager.package(bundle, folder, Remembering())
@@ -301,6 +326,14 @@ class ClusterWorld(World):
 
     def state(self) -> Any:
         return copy.deepcopy(self.api.objects)
+
+    def shape(self) -> Any:
+        pods = [each for (kind, _), each in self.api.objects.items() if kind == "pods"]
+        images = sorted(each["image"].rpartition("@")[2] for each in pods)
+        pushed = [
+            {name for _, name in kind} for kind in (self.registry.manifests, self.registry.blobs)
+        ]
+        return self.api.names(), images, pushed
 
 
 class Time(Clock):
