@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 import json
-from itertools import count, islice
+from itertools import islice
 
 import pytest
 from aws_services import STOPPED, Fargate
 from aws_world import (
     ACCOUNT,
+    PUSHING,
     REGION,
     ROLE,
-    TOKEN,
     KilledError,
     World,
     allowed,
     build,
-    moto,
+    denied,
+    deploy,
+    given,
+    live,
+    make_network,
     needed,
 )
 from bundling import Remembering
-from scripted_registry import serve
 
 from mlpack.errors import CheckFailedError, InputError, OutsideError
-from mlpack.targets.aws_ecs import assemble, make
-
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with moto() as found:
-        yield found
+from mlpack.targets.aws_ecs import make
 
 
 @pytest.fixture(scope="module")
 def network(endpoint):
-    """A network in moto, and a target group in it."""
-    world = World(endpoint)
-    ec2, elb = world.client("ec2"), world.client("elbv2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    group = ec2.create_security_group(GroupName="ecs-tests", Description="x", VpcId=vpc)["GroupId"]
-    world.client("ecs").create_cluster(clusterName="default")
-    made = {"Protocol": "HTTP", "Port": 8080, "VpcId": vpc}
-    targets = {
-        kind: elb.create_target_group(Name=f"ecs-{kind}", TargetType=kind, **made)["TargetGroups"][
-            0
-        ]["TargetGroupArn"]
-        for kind in ("ip", "instance")
-    }
-    return {"subnets": [subnet], "security_groups": [group], "targets": targets}
-
-
-@pytest.fixture
-def world(endpoint):
-    with serve(auth="basic", user="AWS", password=TOKEN) as registry:
-        yield World(endpoint, registry.host)
+    """A network in moto, and target groups in it."""
+    return make_network(World(endpoint), "ecs", "ip", "instance")
 
 
 @pytest.fixture
@@ -68,39 +44,22 @@ def fargate(world):
 
 @pytest.fixture
 def config(network):
-    number = next(NUMBERS)
-    return {
-        "target": "aws-ecs",
-        "service": f"ecs-{number}",
-        "repository": f"ecs/churn-{number}",
-        "create_repository": True,
-        "role": ROLE,
-        "subnets": network["subnets"],
-        "security_groups": network["security_groups"],
-        "target_group": network["targets"]["ip"],
-        "ready_seconds": 120,
-    }
+    more, targets = network
+    return given("aws-ecs", target_group=targets["ip"], **more)
 
 
 @pytest.fixture
-def target(world, fargate, config, tmp_path):
-    def made(**more):
-        env = {"MLPACK_CACHE": str(tmp_path / "cache")}
-        return assemble({**config, **more}, env, world, world.clock)
-
-    return made
-
-
-def deploy(target, built, why=""):
-    return target.apply(built, Remembering(), why=why)
-
-
-def live(target) -> tuple[str, int]:
-    first = target.status().releases[0]
-    return first.version, first.share
+def target(target, fargate):
+    return target
 
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:churn-AbCdEf:keys::"
+
+
+def check_elsewhere(target, world):
+    """Let the target group ask for what a deploy has to change."""
+    arn = target().task.target_group
+    world.client("elbv2").modify_target_group(TargetGroupArn=arn, HealthCheckPath="/other")
 
 
 def test_a_plan_changes_nothing(target, world, tmp_path):
@@ -150,18 +109,10 @@ def test_the_first_one(target, world, config, tmp_path):
     ]
 
 
-def test_the_same_again_writes_nothing(target, world, tmp_path):
-    deploy(target(), build(tmp_path))
-    world.calls.clear()
-    assert not any(action.needed for action in target().plan(build(tmp_path)))
-    deploy(target(), build(tmp_path))
-    assert world.writes == []
-
-
 def test_the_next_one_and_the_way_back(target, world, config, tmp_path):
     deploy(target(), build(tmp_path))
     deploy(target(), build(tmp_path, "1.3.0", b"other"), why="the gate said no")
-    assert live(target()) == ("1.3.0", 100)
+    assert live(target()) == "1.3.0"
     assert target().rollback(None, Remembering()).releases[0].version == "1.2.0"
     assert target().rollback(2, Remembering()).releases[0].version == "1.3.0"
     assert [(h.verb, h.release, h.version, h.state, h.why) for h in target().history()] == [
@@ -200,12 +151,12 @@ def test_a_version_that_never_becomes_ready(target, world, fargate, config, tmp_
     assert lines[0] == f"{STOPPED}; exit code 3; OutOfMemoryError"
     assert "deployment failed" in lines[1]
     assert lines[-1] == "signature.json is damaged"
-    assert live(target()) == ("1.2.0", 100)
+    assert live(target()) == "1.2.0"
     assert target().status().well
     assert [(h.verb, h.release) for h in target().history()] == [("deploy", 1), ("failed", 2)]
     fargate.bad = set()
     deploy(target(), build(tmp_path, "1.3.0", b"other"))
-    assert live(target()) == ("1.3.0", 100)
+    assert live(target()) == "1.3.0"
 
 
 def test_one_that_takes_too_long_is_taken_back(target, world, fargate, config, tmp_path):
@@ -215,7 +166,7 @@ def test_one_that_takes_too_long_is_taken_back(target, world, fargate, config, t
         deploy(target(), build(tmp_path, "1.3.0", b"other"))
     assert world.asked("update_service")[-1]["taskDefinition"] == f"{config['service']}:1"
     target().status()
-    assert live(target()) == ("1.2.0", 100)
+    assert live(target()) == "1.2.0"
 
 
 def test_a_first_one_that_never_becomes_ready_does_not_go_on_trying(target, fargate, tmp_path):
@@ -228,7 +179,7 @@ def test_a_first_one_that_never_becomes_ready_does_not_go_on_trying(target, farg
     assert [h.verb for h in target().history()] == ["failed"]
     fargate.bad = set()
     deploy(target(), build(tmp_path))
-    assert live(target()) == ("1.2.0", 100)
+    assert live(target()) == "1.2.0"
     assert target().status().releases[0].replicas == 2
 
 
@@ -252,7 +203,7 @@ def test_one_that_answers_already_goes_on_where_it_cannot_be_rolled_out_again(
     with pytest.raises(KilledError):
         target().rollback(None, Remembering())
     world.scripts["ecs", "update_service"], world.broken = update, None
-    assert live(target())[0] == "1.3.0"
+    assert target().status().releases[0].version == "1.3.0"
     world.time += 1000
     with pytest.raises(OutsideError, match="does not run after"):
         deploy(target(), second)
@@ -322,72 +273,33 @@ def test_a_lock_that_was_forgotten_ends(target, world, config, tmp_path):
         deploy(target(), second)
     world.time += 120 + 301
     deploy(target(), second)
-    assert live(target()) == ("1.3.0", 100)
+    assert live(target()) == "1.3.0"
     left = world.client("logs").describe_log_streams(
         logGroupName=f"/ecs/{config['service']}", logStreamNamePrefix="mlpack/lock/"
     )
     assert left["logStreams"] == []
 
 
-def test_broken_off_at_any_write(target, world, fargate, config, tmp_path):
-    """Before and after every write of a second deploy: the old version answers or the new one."""
-    first, second = build(tmp_path), build(tmp_path, "1.3.0", b"other")
-
-    def two(name):
-        made = {key: f"{config[key]}-{name}" for key in ("service", "repository")}
-        deploy(target(**made), first)
-        world.calls.clear()
-        return made
-
-    deploy(target(**two("whole")), second)
-    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
-    names = [world.calls[number - 1][1] for number in writes]
-    assert names == [
+def test_the_order_of_writes(target, world, tmp_path):
+    check_elsewhere(target, world)
+    deploy(target(), build(tmp_path))
+    assert world.writes == [
+        *("create_repository", "create_log_group", "put_retention_policy", "modify_target_group"),
+        *("create_log_stream", "put_log_events", "register_task_definition", "create_service"),
+        *("tag_resource", "delete_log_stream"),
+    ]
+    world.calls.clear()
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert world.writes == [
         *("create_log_group", "create_log_stream", "put_log_events", "register_task_definition"),
         *("update_service", "tag_resource", "delete_log_stream"),
     ]
-    for number in writes:
-        for side in ("before", "after"):
-            made = two(f"{number}-{side}")
-            world.broken = (number, side)
-            with pytest.raises(KilledError):
-                deploy(target(**made), second)
-            world.broken = None
-            assert target(**made).status().releases[0].state == "live"
-            world.time += 1000  # the lock of who was killed
-            deploy(target(**made), second)
-            assert live(target(**made)) == ("1.3.0", 100), (number, side)
-            done = [(h.verb, h.version) for h in target(**made).history()]
-            assert done == [("deploy", "1.2.0"), ("deploy", "1.3.0")], (number, side)
-
-
-def test_broken_off_at_any_write_of_the_first_one(target, world, config, tmp_path):
-    first = build(tmp_path)
-
-    def names(name):
-        return {key: f"{config[key]}-{name}" for key in ("service", "repository")}
-
-    deploy(target(**names("whole")), first)
-    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
-    assert len(writes) == 9
-    for number in writes:
-        for side in ("before", "after"):
-            made = names(f"{number}-{side}")
-            world.calls.clear()
-            world.broken = (number, side)
-            with pytest.raises(KilledError):
-                deploy(target(**made), first)
-            world.broken = None
-            world.time += 1000
-            deploy(target(**made), first)
-            assert live(target(**made)) == ("1.2.0", 100), (number, side)
-            assert [h.verb for h in target(**made).history()] == ["deploy"], (number, side)
 
 
 def test_a_target_group_is_looked_at_before_anything_is_done(target, world, network, tmp_path):
     with pytest.raises(InputError, match="of the type instance"):
-        deploy(target(target_group=network["targets"]["instance"]), build(tmp_path))
-    gone = network["targets"]["ip"][:-8] + "nobodys0"
+        deploy(target(target_group=network[1]["instance"]), build(tmp_path))
+    gone = network[1]["ip"][:-8] + "nobodys0"
     with pytest.raises(InputError, match="no such target group"):
         target(target_group=gone).plan(build(tmp_path))
     assert world.writes == []
@@ -406,7 +318,7 @@ def test_no_cluster(target, tmp_path):
 
 
 def test_a_permission_that_is_missing_is_named(target, world, tmp_path):
-    message = f"User: u is not authorized to perform: iam:PassRole on resource: {ROLE} because"
+    message = denied("iam:PassRole", ROLE)
     with (
         world.refusing("ecs", "register_task_definition", "ClientException", message),
         pytest.raises(OutsideError, match=f"permission iam:PassRole on {ROLE} is missing"),
@@ -453,13 +365,12 @@ def test_removed(target, world, config, tmp_path):
     assert active["taskDefinitionArns"] == []
     target().remove(Remembering())
     deploy(target(), build(tmp_path))
-    assert live(target()) == ("1.2.0", 100)
+    assert live(target()) == "1.2.0"
 
 
 def test_the_policy_is_what_is_called_and_no_more(target, world, fargate, tmp_path):
     made = target()
-    arn = target().task.target_group
-    world.client("elbv2").modify_target_group(TargetGroupArn=arn, HealthCheckPath="/other")
+    check_elsewhere(target, world)
     deploy(made, build(tmp_path))
     fargate.bad = {2}
     with pytest.raises(OutsideError):
@@ -470,12 +381,7 @@ def test_the_policy_is_what_is_called_and_no_more(target, world, fargate, tmp_pa
     target().history()
     list(target().logs(1, follow=False))
     target().remove(Remembering())
-    registry = {
-        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
-        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage"),
-        "ecr:UploadLayerPart",
-    }
-    assert allowed(made.policy()) == needed(world) | registry | {
+    assert allowed(made.policy()) == needed(world) | PUSHING | {
         "iam:PassRole",
         "ecs:UntagResource",  # from the thirty-first event on
     }

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 
 import pytest
 from aws_services import Fleets
 from aws_world import (
     ACCOUNT,
+    PUSHING,
     REGION,
-    ROLE,
-    TOKEN,
-    KilledError,
-    World,
     allowed,
     build,
-    moto,
+    denied,
+    deploy,
+    given,
+    live,
     needed,
 )
 from botocore.validate import ParamValidator
 from bundling import Remembering
-from scripted_registry import serve
 
 from mlpack.errors import CheckFailedError, InputError, OutsideError
-from mlpack.targets.sagemaker import assemble, make
-
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with moto() as found:
-        yield found
-
-
-@pytest.fixture
-def world(endpoint):
-    with serve(auth="basic", user="AWS", password=TOKEN) as registry:
-        yield World(endpoint, registry.host)
+from mlpack.targets.sagemaker import make
 
 
 @pytest.fixture
@@ -50,33 +34,12 @@ def fleets(world):
 
 @pytest.fixture
 def config():
-    number = next(NUMBERS)
-    return {
-        "target": "sagemaker",
-        "service": f"sm-{number}-x",
-        "repository": f"sm/churn-{number}",
-        "create_repository": True,
-        "role": ROLE,
-        "ready_seconds": 120,
-    }
+    return given("sagemaker")
 
 
 @pytest.fixture
-def target(world, fleets, config, tmp_path):
-    def made(**more):
-        env = {"MLPACK_CACHE": str(tmp_path / "cache")}
-        return assemble({**config, **more}, env, world, world.clock)
-
-    return made
-
-
-def deploy(target, built, why=""):
-    return target.apply(built, Remembering(), why=why)
-
-
-def live(target) -> tuple[str, str]:
-    first = target.status().releases[0]
-    return first.version, first.state
+def target(target, fleets):
+    return target
 
 
 def test_a_plan_changes_nothing(target, world, tmp_path):
@@ -119,18 +82,10 @@ def test_without_machines(target, world, config, fleets, tmp_path):
     assert target(**made).status().well
 
 
-def test_the_same_again_writes_nothing(target, world, tmp_path):
-    deploy(target(), build(tmp_path))
-    world.calls.clear()
-    assert not any(action.needed for action in target().plan(build(tmp_path)))
-    deploy(target(), build(tmp_path))
-    assert world.writes == []
-
-
 def test_the_next_one_and_the_way_back(target, tmp_path):
     deploy(target(), build(tmp_path))
     deploy(target(), build(tmp_path, "1.3.0", b"other"), why="the gate said no")
-    assert live(target()) == ("1.3.0", "live")
+    assert live(target()) == "1.3.0"
     assert target().rollback(None, Remembering()).releases[0].version == "1.2.0"
     assert target().rollback(2, Remembering()).releases[0].version == "1.3.0"
     assert [(h.verb, h.release, h.version, h.state, h.why) for h in target().history()] == [
@@ -209,11 +164,11 @@ def test_an_alarm_that_rings_takes_it_back(target, fleets, config, world, tmp_pa
     with pytest.raises(OutsideError, match="went back to the version before") as caught:
         deploy(target(), build(tmp_path, "1.3.0", b"other"))
     assert caught.value.hint == "signature.json is damaged"
-    assert live(target()) == ("1.2.0", "live")
+    assert live(target()) == "1.2.0"
     assert [(h.verb, h.release) for h in target().history()] == [("deploy", 1), ("failed", 2)]
     fleets.bad = set()
     deploy(target(), build(tmp_path, "1.3.0", b"other"))
-    assert live(target()) == ("1.3.0", "live")
+    assert live(target()) == "1.3.0"
     assert target().status().releases[0].release == 2, "what was made is taken again"
 
 
@@ -227,7 +182,7 @@ def test_a_first_one_that_fails_is_made_anew(target, fleets, tmp_path):
     with pytest.raises(InputError, match="nothing is deployed"):
         target().rollback(None, Remembering())
     deploy(target(), build(tmp_path, "1.2.1", b"repaired"))
-    assert live(target()) == ("1.2.1", "live")
+    assert live(target()) == "1.2.1"
 
 
 def test_one_that_takes_too_long_is_waited_for_again(target, fleets, tmp_path):
@@ -247,7 +202,7 @@ def test_one_that_takes_too_long_is_waited_for_again(target, fleets, tmp_path):
     with pytest.raises(CheckFailedError, match="somebody else deploys"):
         target().rollback(None, Remembering())
     deploy(target(ready_seconds=1000), second)
-    assert live(target()) == ("1.3.0", "live")
+    assert live(target()) == "1.3.0"
     assert len(fleets.updates) == 1
 
 
@@ -261,7 +216,7 @@ def test_two_deploys_that_take_the_same_number(target, world, tmp_path, operatio
     ):
         deploy(target(), build(tmp_path, "1.3.0", b"other"))
     deploy(target(), build(tmp_path, "1.3.0", b"other"))
-    assert live(target()) == ("1.3.0", "live")
+    assert live(target()) == "1.3.0"
 
 
 def test_two_deploys_at_once(target, world, fleets, tmp_path):
@@ -295,62 +250,19 @@ def test_what_is_too_old_goes(target, world, config, tmp_path):
         target().rollback(1, Remembering())
 
 
-def test_broken_off_at_any_write(target, world, fleets, config, tmp_path):
-    """Before and after every write of a second deploy: the old version answers or the new one."""
-    first, second = build(tmp_path), build(tmp_path, "1.3.0", b"other")
-
-    def two(name):
-        made = {key: f"{config[key]}-{name}" for key in ("service", "repository")}
-        deploy(target(**made), first)
-        world.calls.clear()
-        return made
-
-    deploy(target(**two("whole")), second)
-    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
-    names = [world.calls[number - 1][1] for number in writes]
-    assert names == ["create_model", "create_endpoint_config", "update_endpoint", "add_tags"]
-    for number in writes:
-        for side in ("before", "after"):
-            made = two(f"{number}-{side}")
-            world.broken = (number, side)
-            with pytest.raises(KilledError):
-                deploy(target(**made), second)
-            world.broken = None
-            assert target(**made).status().releases[0].state == "live"
-            deploy(target(**made), second)
-            assert live(target(**made)) == ("1.3.0", "live"), (number, side)
-            done = [(h.verb, h.version) for h in target(**made).history()]
-            assert done == [("deploy", "1.2.0"), ("deploy", "1.3.0")], (number, side)
-            left = models_of(world, made["service"])
-            assert len(left) == 2, "what was begun is used or removed"
-
-
-def test_broken_off_at_any_write_of_the_first_one(target, world, config, tmp_path):
-    first = build(tmp_path)
-
-    def names(name):
-        return {key: f"{config[key]}-{name}" for key in ("service", "repository")}
-
-    deploy(target(**names("whole")), first)
-    writes = [number for number, call in enumerate(world.calls, 1) if call[1] in world.writes]
-    assert len(writes) == 5
-    for number in writes:
-        for side in ("before", "after"):
-            made = names(f"{number}-{side}")
-            world.calls.clear()
-            world.broken = (number, side)
-            with pytest.raises(KilledError):
-                deploy(target(**made), first)
-            world.broken = None
-            deploy(target(**made), first)
-            assert live(target(**made)) == ("1.2.0", "live"), (number, side)
-            assert [h.verb for h in target(**made).history()] == ["deploy"], (number, side)
+def test_the_order_of_writes(target, world, tmp_path):
+    deploy(target(), build(tmp_path))
+    assert world.writes == [
+        *("create_repository", "create_model", "create_endpoint_config", "create_endpoint"),
+        "add_tags",
+    ]
+    world.calls.clear()
+    deploy(target(), build(tmp_path, "1.3.0", b"other"))
+    assert world.writes == ["create_model", "create_endpoint_config", "update_endpoint", "add_tags"]
 
 
 def test_a_permission_that_is_missing_is_named(target, world, tmp_path):
-    message = (
-        "User: u is not authorized to perform: sagemaker:CreateModel on resource: arn:x because"
-    )
+    message = denied("sagemaker:CreateModel", "arn:x")
     with (
         world.refusing("sagemaker", "create_model", "AccessDeniedException", message),
         pytest.raises(OutsideError, match="sagemaker:CreateModel on arn:x is missing") as caught,
@@ -363,7 +275,7 @@ def test_a_permission_that_is_missing_is_named(target, world, tmp_path):
     ):
         deploy(target(), build(tmp_path))
     deploy(target(), build(tmp_path))
-    assert live(target()) == ("1.2.0", "live")
+    assert live(target()) == "1.2.0"
 
 
 def test_logs_of_what_answers(target, world, config, tmp_path):
@@ -389,7 +301,7 @@ def test_removed(target, world, config, tmp_path):
     assert models_of(world, config["service"]) == set()
     target().remove(Remembering())
     deploy(target(), build(tmp_path))
-    assert live(target()) == ("1.2.0", "live")
+    assert live(target()) == "1.2.0"
 
 
 def test_the_policy_is_what_is_called_and_no_more(target, world, tmp_path):
@@ -411,12 +323,7 @@ def test_the_policy_is_what_is_called_and_no_more(target, world, tmp_path):
     list(target().logs(1, follow=False))
     target().endpoints.image(1)  # as fetching does
     target().remove(Remembering())
-    registry = {
-        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
-        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage"),
-        "ecr:UploadLayerPart",
-    }
-    assert allowed(made.policy()) == needed(world) | registry | {
+    assert allowed(made.policy()) == needed(world) | PUSHING | {
         "iam:PassRole",
         "sagemaker:DeleteTags",  # from the thirty-first event on
     }
