@@ -284,7 +284,7 @@ class RenderedTarget:
 
         done = self._outside.runner(told, timeout=_SECONDS, on_line=on_line)
         if done.code:
-            said = _last(done.stderr or done.stdout, _LAST)
+            said = _reason(done.stderr or done.stdout)
             raise OutsideError(
                 f"{Path(told[0]).name} ended with {done.code}" + (f": {said}" if said else ""),
                 hint=f"It was asked: {shlex.join(told)}",
@@ -359,5 +359,17 @@ def as_yaml(document: Mapping[str, Any]) -> bytes:
 
 
 def _last(text: str, lines: int) -> str:
-    found = [line.strip() for line in _COLOR.sub("", text).splitlines()]
-    return " ".join([line for line in found if line][-lines:])
+    return " ".join(_lines(text)[-lines:])
+
+
+def _reason(text: str) -> str:
+    """Why a command failed: its word for it, before any advice; else its last lines."""
+    lines = _lines(text)
+    marked = [at for at, line in enumerate(lines) if line.casefold().startswith("error")]
+    start = marked[-1] if marked else max(0, len(lines) - _LAST)
+    return " ".join(lines[start : start + _LAST])
+
+
+def _lines(text: str) -> list[str]:
+    found = (line.strip() for line in _COLOR.sub("", text).splitlines())
+    return [line for line in found if line]

@@ -395,6 +395,26 @@ def test_a_vendor_that_refuses(kind, at, built, fake):
     assert not (made.dist / "deployment-production.json").exists()
 
 
+def test_a_vendor_s_word_for_what_is_wrong_is_told_and_not_the_advice_behind_it(
+    at, built, tmp_path, monkeypatch
+):
+    """As gcloud writes it where nobody is logged in."""
+    said = (
+        "Looking\nERROR: (gcloud.run.services.list) You do not have an active account.\n"
+        "Please run:\n\n  $ gcloud auth login\n\nto obtain new credentials.\n\n"
+        "If you have already logged in with a different account, run:\n  $ gcloud config set"
+    )
+    (tmp_path / "gcloud").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    (tmp_path / "gcloud").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OutsideError) as caught:
+        deploy(built(), at("cloud-run"), "production", Remembering())
+    assert caught.value.what == (
+        "gcloud ended with 1: ERROR: (gcloud.run.services.list) You do not have an active account. "
+        "Please run: $ gcloud auth login"
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plan_changes_nothing_and_asks_no_vendor(kind, at, built, fake, registry):
     asked, made = fake(COMMANDS[kind]), built()
