@@ -17,6 +17,7 @@ from mlpack.runtime.contract import Form
 
 OWN_DISTRIBUTIONS = ("mlpack-builder",)
 """What never stands in a lock: mlpack itself."""
+_ALWAYS = 'python_version >= "3"'
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def inputs_of(
     served += [(text, "serving in [tool.mlpack]") for text in project.settings.serving]
     parts = [(name, "the model's steps that stay Python") for name in imports]
     prod = [*served, *(own if form == "python" else ()), *parts]
+    asked = [*own, *((text, group) for text in project.dev_dependencies)]
     dev = [
-        *own,
-        *((text, group) for text in project.dev_dependencies),
-        *((text, "mlpack") for text in mlpack_requirements),
+        *asked,
+        *((text, "mlpack") for text in _with_extras(mlpack_requirements, asked)),
         *served,
     ]
     return Inputs(
@@ -143,6 +144,22 @@ def _checked(requirements: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str
         requirement = _parsed(text, who)
         if canonicalize_name(requirement.name) not in OWN_DISTRIBUTIONS:
             yield text, who
+
+
+def _with_extras(requirements: Sequence[str], asked: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """What mlpack requires, with the extras of it that are asked for."""
+    extras = [
+        f'extra == "{canonicalize_name(extra)}"'
+        for each in (_parsed(text, who) for text, who in asked)
+        if canonicalize_name(each.name) in OWN_DISTRIBUTIONS
+        for extra in each.extras
+    ]
+    for text in requirements:
+        found = text.replace("'", '"')
+        # mlpack itself stands in no lock, so nobody who reads it knows of its extras.
+        for extra in extras:
+            found = found.replace(extra, _ALWAYS)
+        yield found if extras else text
 
 
 def _parsed(text: str, who: str) -> Requirement:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from packaging.requirements import Requirement
 from usecases.locking import ON, OWN, FakeReporter, FakeResolver, make_project
 
 from mlpack import lock as lock_file
@@ -48,6 +49,23 @@ def test_both_sets_and_what_is_in_them(tmp_path):
     assert reporter.stages == ["Locking the development set", "Locking the production set"]
     assert lock_file.read(project.lock_file) == result.lock
     assert check(project, mlpack_requirements=OWN) == result.lock
+
+
+def test_extras_of_mlpack_that_the_project_asks_for_are_locked(tmp_path):
+    """Else `mlpack install` would take away what they brought."""
+    own = (*OWN, 'scipy>=1.14; extra == "kubernetes"', 'joblib>=1; extra == "sign"')
+    project = make_project(tmp_path, dev_dependencies=("mlpack-builder[Kubernetes]",))
+    resolver = FakeResolver()
+    do_lock(project, resolver, mlpack_requirements=own)
+    asked = [
+        Requirement(text) for text, who in resolver.requests[0].requirements if who == "mlpack"
+    ]
+    applies = {each.name: each.marker is None or each.marker.evaluate() for each in asked}
+    assert (applies["scipy"], applies["joblib"], applies["onnx"]) == (True, False, True)
+    assert "mlpack-builder" not in versions(project.dev_lock)
+    check(project, mlpack_requirements=own)
+    with pytest.raises(CheckFailedError, match="not those"):
+        check(replace(project, dev_dependencies=()), mlpack_requirements=own)
 
 
 def test_production_takes_the_development_s_versions(tmp_path):
