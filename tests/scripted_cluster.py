@@ -60,6 +60,7 @@ class Api:
     objects: dict[tuple[str, str], dict] = field(default_factory=dict)
     applied: dict[tuple[str, str], dict] = field(default_factory=dict)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
+    taken: set[tuple[str, str, str]] = field(default_factory=set)  # group, resource, verb, as RBAC
     patched: list[dict] = field(default_factory=list)  # what was applied, in its order
     failures: list[Failure] = field(default_factory=list)
     sick: set[str] = field(default_factory=set)  # images whose pods crash
@@ -298,7 +299,23 @@ class Handler(BaseHTTPRequestHandler):
         elif found["plural"] in api.kinds_without:
             self.refuse(404, "the server could not find the requested resource")
         else:
-            self.answered(found["plural"], found["name"] or "", found["sub"] or "", query, body)
+            plural, name, sub = found["plural"], found["name"] or "", found["sub"] or ""
+            group = found["version"].rpartition("/")[0]
+            resource = "/".join(filter(None, (plural, sub.partition("/")[0])))
+            with api.lock:
+                api.taken |= {(group, resource, each) for each in self.verbs(plural, name, query)}
+                if sub == "exec":  # which 1.35 asks of a WebSocket too
+                    api.taken.add((group, resource, "create"))
+            self.answered(plural, name, sub, query, body)
+
+    def verbs(self, plural: str, name: str, query: dict) -> set[str]:
+        """What RBAC wants for it: https://kubernetes.io/docs/reference/access-authn-authz/"""
+        if self.command == "GET":
+            return {"watch" if query.get("watch") else "get" if name else "list"}
+        found = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+        # What is applied and is not there is created.
+        new = self.command == "PATCH" and self.api.get(plural, name) is None
+        return {found[self.command], *(["create"] if new else [])}
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import scripted_cluster
 import scripted_registry
+import yaml
 from bundling import Remembering, onnx_bundle
 from images import SLIM, image_of
 from scripted_cluster import Failure, kubeconfig
@@ -830,52 +834,80 @@ def test_removed_is_removed(api, target, builds):
     target(api).remove(Remembering())  # once more does no harm
 
 
-def verbs_of(rules) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for rule in rules:
-        for plural in rule["resources"]:
-            found.setdefault(plural, set()).update(rule["verbs"])
-    return found
+PAGE = Path(__file__).parents[2] / "docs" / "deploy" / "kubernetes.md"
 
 
-@pytest.mark.parametrize("mode", ["deployment", "kserve"])
-def test_nothing_is_asked_that_the_role_does_not_allow(api, target, builds, registry, mode):
-    more = {"mode": "kserve"}
-    if mode == "deployment":
-        more = {"autoscaling": {"max": 3}, "ingress": {"host": "a.example"}}
-    options = {"secrets": {"a": "b"}, "env": {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"}, **more}
+def granted(rules) -> set[tuple[str, str, str]]:
+    """Each group, resource and verb that rules of a Role allow."""
+    return {
+        each
+        for rule in rules
+        for each in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+
+
+def written(word: str) -> list[dict]:
+    """The rules in the page's block that has a word."""
+    blocks = re.findall(r"```(?:yaml|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    [found] = [yaml.safe_load(each) for each in blocks if word in each and "apiGroups" in each]
+    return found["rules"] if isinstance(found, dict) else found
+
+
+WHOLE = {
+    "secrets": {"a": "b"},
+    "env": {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"},
+    "keep": 1,
+}
+AROUND_IT = {"autoscaling": {"max": 3}, "ingress": {"host": "a.example"}}
+MODES = {
+    "deployment": {**WHOLE, **AROUND_IT},
+    "monitored": {**WHOLE, **AROUND_IT, "service_monitor": True},
+    "kserve": {**WHOLE, "mode": "kserve"},
+}
+
+
+def whole_story(api, target, builds, registry, folder, **options):
+    """Every verb, and what is broken off, takes its time, fails, or is no longer asked for."""
+    time = Time()
     api.machine = lambda *_: CompletedProcess([], 0, b"", b"")
-    made = target(api, **options)
+    api.dies_at, api.dies_after = 2, True
+    with pytest.raises(OutsideError):
+        target(api, time=time, **options).apply(builds(), Remembering())
+    api.dead, api.dies_at = False, None
+    time.sleep(100)  # the lock is forgotten
+    made = target(api, time=time, **options)
     made.plan(builds())
     made.apply(builds(), Remembering())
+    api.lags = True  # so that something has to be waited for
+    made.plan(builds("1.3.0"))
     made.canary(builds("1.3.0"), 10, Remembering())
     made.promote(Remembering())
     made.rollback(None, Remembering())
+    number = made.status().releases[0].release
     api.sick.add(image(registry, builds("1.4.0")))
     with pytest.raises(OutsideError):
         made.apply(builds("1.4.0"), Remembering())
-    made.status()
+    made.history()
     list(made.logs(1, follow=True))
-    made.counted(1)
-    made.samples(1)
+    made.counted(number)
+    made.samples(number)
+    made.fetch(None, folder / "there", Remembering())
     made.remove(Remembering())
-    allowed = verbs_of(made.policy()["rules"])
-    asked: dict[str, set[str]] = {}
-    verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-    for method, plural, name in api.requests:
-        verb = verbs.get(method) or ("get" if name else "list")
-        if verb == "list" and plural in ("deployments", "inferenceservices"):
-            verb = "watch"
-        sub = {":8080": "proxy", "/exec": "exec"}.get(name[-5:], "log")
-        of = f"pods/{sub}" if verb == "get" and plural == "pods" else plural
-        asked.setdefault(of, set()).add(verb)
-    for plural, wanted in asked.items():
-        assert wanted <= allowed.get(plural, set()), plural
-    # Server-side apply creates what is not there.
-    for plural, granted in allowed.items():
-        spare = granted - asked.get(plural, set()) - {"create", "get", "delete"}
-        later = {"deployments": {"watch"}, "inferenceservices": {"watch"}, "leases": {"update"}}
-        assert spare <= later.get(plural, set()), plural
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_role_allows_what_is_asked_for_and_no_more(
+    api, target, builds, registry, tmp_path, mode
+):
+    whole_story(api, target, builds, registry, tmp_path, **MODES[mode])
+    assert api.taken == granted(target(api, **MODES[mode]).policy()["rules"])
+
+
+def test_the_role_is_that_of_the_page(api, target):
+    rules = target(api, **MODES["deployment"]).policy()["rules"]
+    assert granted(rules) == granted(written("kind: Role")) | granted(written("pods/exec"))
+    without = {**MODES["deployment"], "env": {}}
+    assert target(api, **without).policy()["rules"] == written("kind: Role")
 
 
 def test_without_the_client_it_says_how_to_install_it(api, target, builds, tmp_path, monkeypatch):
