@@ -115,3 +115,30 @@ def test_the_limits_of_the_gate_are_those_that_the_page_tells():
     found = parse_toml(told[1], "docs/compare.md")
     assert set(found["gate"]) == {each.name for each in fields(Limits)}
     assert read_limits(found) == Limits()
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Where a link into a page can lead: GitHub's names of its headings."""
+    found = (
+        re.sub(r"[`*]", "", each) for each in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    )
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_points_at_is_there(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        path, _, anchor = link.partition("#")
+        if "://" in path:
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), link
+        if anchor:
+            assert anchor in anchors(there), link

@@ -13,7 +13,7 @@ from typing import Any
 
 import aws_world
 from aws_services import Fargate, Fleets
-from aws_world import READS, TOKEN, invoked, moto
+from aws_world import READS, TOKEN, allowed, invoked, moto, needed
 from scripted_registry import serve
 from worlds import EndedError, World
 
@@ -121,6 +121,9 @@ def _world(
         )
         aws.outer = world
         yield world
+        # Whatever was broken off, resumed and cleaned up: the printed policy is enough for it.
+        missing = needed(aws) - allowed(world.target().policy())
+        assert not missing, missing
 
 
 def _revisions(client: Callable[[str], Any], service: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 from mlpack.cli.wiring import SERVICES, TARGETS
 from mlpack.config import parse_toml, resolve
+from mlpack.errors import InputError
 from mlpack.plugins import load
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -63,3 +64,34 @@ def test_the_table_says_what_they_can(shown, tmp_path):
         *("yes" if verb in verbs else "" for verb in SAID),
     ]
     assert table()[shown["target"]] == wanted
+
+
+NOT_TOLD = {
+    "fly": {"secret_env"},  # known only to be refused with what to do instead
+}
+"""Keys that a page leaves out, beside ``target``."""
+
+
+def keys_of(target: str) -> set[str]:
+    """The keys that a target knows, as it tells whoever writes one that there is not."""
+    nonsense = "qqqqqqqqqqqqqqqq"
+    shown = next(each for each in SHOWN if each["target"] == target)
+    with pytest.raises(InputError, match=nonsense) as caught:
+        load(TARGETS[target])({**shown, nonsense: 1}, {"AWS_REGION": "eu-central-1"})
+    told = str(caught.value.hint)
+    assert told.startswith("There are: ")
+    return set(told.removeprefix("There are: ").split(", ")) - {"target"}
+
+
+def keys_told(target: str) -> set[str]:
+    """The keys in the first column of the page's table."""
+    page = (DOCS / "deploy" / f"{target}.md").read_text()
+    _, _, rows = page.partition("| key | | default |\n")
+    cells = [row.split("|")[1] for row in rows.partition("\n\n")[0].splitlines()]
+    found = [key for cell in cells for key in re.findall(r"`([^`]+)`", cell)]
+    return {key.removeprefix("[deploy.").removesuffix("]") for key in found}
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_page_tells_every_key_and_no_other(target):
+    assert keys_told(target) == keys_of(target) - NOT_TOLD.get(target, set())

@@ -258,6 +258,27 @@ def test_a_zip_is_not_offered_to_pip(bucket, tmp_path):
     assert list(listed(bucket)) == [built.artifacts["wheel"].file]
 
 
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+PERMISSIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
+
+
+def test_the_policy_is_what_is_asked_for_and_no_more(bucket, tmp_path):
+    asked = set()
+    bucket.meta.events.register(
+        "before-call.s3",
+        lambda model, **_: asked.add(PERMISSIONS.get(model.name, f"s3:{model.name}")),
+    )
+    target(bucket).plan(build(tmp_path))
+    target(bucket).apply(build(tmp_path), Remembering())
+    target(bucket).apply(build(tmp_path, "1.3.0"), Remembering())
+    statements = target(bucket).policy()["Statement"]
+    assert asked == {action for each in statements for action in each["Action"]}
+
+
 def test_the_policy_names_the_bucket_and_deletes_nothing():
     made = make({"target": "s3", "bucket": "shelf", "prefix": "a/b", "region": "us-east-1"}, {})
     statements = made.policy()["Statement"]
