@@ -94,6 +94,7 @@ PRUNED = Pruning(
         Rule("joblib", r"test/.+", TESTS),
         Rule("uvloop", r".+\.(pyx|pxd|pyi)", SOURCES),
         Rule("httptools", r".+\.(pyx|pxd|pyi)", SOURCES),
+        Rule("pydantic", r"(v1/)?mypy\.py", "its plugins for mypy"),
         Rule("pydantic_core", r".+\.pyi", SOURCES),
     ),
     with_symbols=("httptools", "uvloop"),
