@@ -37,8 +37,8 @@ def to_do(project: Project, error: BaseException) -> str | None:
             "mlpack install"
         )
     return (
-        f"If {module} is of a package, add that to {project.dependencies_from or 'pyproject.toml'}"
-        " and run: mlpack lock && mlpack install"
+        f"If {module} is of a package, add that to the dependencies in "
+        f"{project.dependencies_from or 'pyproject.toml'} and run: mlpack lock && mlpack install"
     )
 
 

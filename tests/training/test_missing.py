@@ -47,7 +47,7 @@ def test_a_module_that_is_not_called_as_its_package_may_be_of_one_that_is_not_in
 
 def test_what_nobody_asked_for_is_added_first(tmp_path):
     said = hint(tmp_path, Pin("pandas", "2.2.0", HASHES))
-    assert "add that to pyproject.toml" in said
+    assert "add that to the dependencies in pyproject.toml" in said
     assert said.endswith("mlpack lock && mlpack install")
 
 
