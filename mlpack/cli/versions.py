@@ -95,7 +95,7 @@ def reference(project: Project, of: Version) -> gate_rows.Rows | None:
         return None
     if of.reference and of.reference != sha256_file(path):
         raise InputError(
-            f"models/{path.name} is of another training than {of.source}",
+            f"the reference rows are of another training than {of.source}",
             where=f"models/{path.name}",
             hint="Build what was trained: mlpack build",
         )

@@ -22,8 +22,8 @@ def unsaid(said: Sequence[tuple[str, int]], live: int, canary: int = 0) -> Unsai
     verb, release = next((each for each in reversed(said) if each[0] != "failed"), ("", 0))
     if canary:
         return "" if (verb, release) == ("canary", canary) else "canary"
-    if verb == "canary" and live:
-        return "promote" if release == live else "rollback"
+    if verb == "canary" and live == release:
+        return "promote"
     if live in (0, release):
         return ""
     return "rollback" if live < release else "deploy"

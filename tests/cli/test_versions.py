@@ -45,7 +45,7 @@ def test_reference_rows_of_another_training_are_not_taken(project, tmp_path):
     unknown = replace(made, reference="")
     assert len(versions.reference(project, unknown).rows) == 1
     rows.write_text("size,price\n1,3\n")
-    with pytest.raises(InputError, match="of another training than churn-1") as caught:
+    with pytest.raises(InputError, match="rows are of another training than churn-1") as caught:
         versions.reference(project, made)
     assert "mlpack build" in caught.value.hint
 
