@@ -1,4 +1,4 @@
-"""Several at once, of what waits for a network."""
+"""Several at once."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mlpack.loading import load
 from mlpack.lock import Pin
 from mlpack.materials import Foundation, materials
 from mlpack.oci.archive import write_archive
-from mlpack.oci.assemble import Dependencies, dependency_layers, model_layer
+from mlpack.oci.assemble import Assembler, Dependencies
 from mlpack.oci.bytecode import can_compile
 from mlpack.oci.cache import Cache
 from mlpack.oci.compression import GZIP, ZSTD
@@ -130,29 +130,15 @@ class ImagePackager:
             stage.result(f"{len(files)} wheels, {downloaded} downloaded")
         with reporter.stage("Assembling the image") as stage:
             dependencies = {
-                platform: dependency_layers(
-                    each.wheels,
-                    pythons[platform].minor,
-                    pythons[platform].path,
-                    self.epoch,
-                    self.cache,
-                    self.runner,
-                    PRUNED if self.prune else WHOLE,
-                    self.compression,
+                platform: self._assembler(pythons[platform].minor).dependencies(
+                    each.wheels, pythons[platform].path, PRUNED if self.prune else WHOLE
                 )
                 for platform, each in wheels.items()
             }
             parts = {platform: each.parts for platform, each in dependencies.items()}
-            model = model_layer(
-                installed(bundle),
-                # Without the base: a layer that stays the same over another one.
-                bills(materials(bundle, parts), self.epoch).files,
-                manifest.python,
-                self.epoch,
-                self.cache,
-                self.runner,
-                self.compression,
-            )
+            # Without the base: a layer that stays the same over another one.
+            told = bills(materials(bundle, parts), self.epoch).files
+            model = self._assembler(manifest.python).model(installed(bundle), told)
             images = {
                 platform: compose(
                     base,
@@ -209,6 +195,9 @@ class ImagePackager:
             platforms={} if alone else on,
             documents=documents,
         )
+
+    def _assembler(self, python: str) -> Assembler:
+        return Assembler(python, self.epoch, self.cache, self.runner, self.compression)
 
     def _fetched(self, machine: Machine) -> Fetched:
         try:

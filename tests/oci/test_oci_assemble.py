@@ -12,7 +12,7 @@ import pytest
 from wheelhouse import sha256, wheel
 
 from mlpack.errors import InputError
-from mlpack.oci.assemble import dependency_layers
+from mlpack.oci.assemble import Assembler
 from mlpack.oci.cache import Cache
 from mlpack.oci.grouping import SIZES, TOGETHER
 from mlpack.oci.layers import EPOCH
@@ -32,7 +32,7 @@ def layers(folder, *wheels, cache=None):
         path.write_bytes(content)
         placed.append((Wheel(name, sha256(content)), path))
     cache = cache or Cache(folder / "cache")
-    return dependency_layers(placed, HERE, "/usr/bin/python3", EPOCH, cache, run, PRUNED)
+    return Assembler(HERE, EPOCH, cache, run).dependencies(placed, "/usr/bin/python3", PRUNED)
 
 
 def files_of(layer):
