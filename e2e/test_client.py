@@ -22,8 +22,7 @@ from msgspec.structs import replace
 from runtime import bundles
 from runtime.servers import Server
 
-from mlpack.runtime.contract import Output
-from mlpack.runtime.kinds import label_key
+from mlpack.runtime.contract import Output, label_key
 from mlpack.runtime.openapi import document
 from mlpack.runtime.schema import Constraint, Schema
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,8 @@ class OfEnvironment(TyperCommand):
             return super().invoke(ctx)
         except MlpackError as error:
             name = ctx.params["environment"]
-            error.hint = error.hint and _PLACE.sub(lambda _: name, error.hint)
-            raise
+            hint = error.hint and _PLACE.sub(lambda _: name, error.hint)
+            raise replace(error, hint=hint) from error
 
 
 def open_console() -> Any:  # noqa: ANN401 - a Console; the class loads only here

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from .contract import Category, Column
-from .kinds import INT64_MAX, INT64_MIN, expected, fits, label_key, limits
+from .contract import Category, Column, label_key
+from .kinds import INT64_MAX, INT64_MIN, expected, fits, limits
 from .model import Model
 from .openapi import example
 from .schema import Constraint, Schema, strict

@@ -35,6 +35,13 @@ ColumnType = Literal["number", "integer", "boolean", "string", "date", "datetime
 """What a column holds. A date is of the calendar; a datetime has a time, and perhaps a zone."""
 
 
+def label_key(label: Category) -> str:
+    """A label as a key of a JSON object: ``true`` for True, ``1`` for 1."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    return str(label)
+
+
 class ContractError(Exception):
     """A file of the bundle cannot be read: damaged, missing, or of a newer format."""
 

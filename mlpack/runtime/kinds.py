@@ -91,10 +91,3 @@ def fits(category: Category, kind: ColumnType) -> bool:
     if kind in ("date", "datetime"):
         return False
     return isinstance(category, (int, float)) and not isinstance(category, bool)
-
-
-def label_key(label: Category) -> str:
-    """A label as a key of a JSON object: ``true`` for True, ``1`` for 1."""
-    if isinstance(label, bool):
-        return "true" if label else "false"
-    return str(label)

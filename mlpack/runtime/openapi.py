@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 from . import openapi_about, openapi_choices, openapi_problems, openapi_protocols
-from .contract import Category, Column, Signature
-from .kinds import INT64_MAX, INT64_MIN, expected, label_key, limits
+from .contract import Category, Column, Signature, label_key
+from .kinds import INT64_MAX, INT64_MIN, expected, limits
 from .schema import Constraint, Schema, strict
 
 _NONE = Constraint()

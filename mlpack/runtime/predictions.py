@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .contract import Category, Signature
-from .kinds import label_key
+from .contract import Category, Signature, label_key
 
 _encode = msgspec.json.Encoder().encode
 

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from .contract import Signature
-from .kinds import label_key
+from .contract import Signature, label_key
 from .malformed import MalformedError
 from .predictions import Answers, Predictions
 from .values import Texts

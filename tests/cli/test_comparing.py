@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from bundling import Remembering
-from memory_target import GOOD, POOR, build, bundle, project_in
+from memory_target import GOOD, POOR, build, bundle
 
 from mlpack.cli import comparing
-from mlpack.cli.console import Console
 from mlpack.errors import InputError, MlpackError
 from mlpack.packagers.wheel import WheelPackager
-
-
-@pytest.fixture
-def project(tmp_path):
-    return project_in(tmp_path / "project")
-
-
-@pytest.fixture
-def console():
-    return Console(io.StringIO(), io.StringIO())
 
 
 def compare(project, console, before, after=None, **more):

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from dataclasses import replace
 
 import pytest
 from bundling import Remembering
-from memory_target import GOOD, POOR, Target, build, bundle, project_in
+from memory_target import GOOD, POOR, Target, build, bundle
 
 from mlpack.bundle import Artifact
 from mlpack.cli import gating
-from mlpack.cli.console import Console
 from mlpack.delivery.unpacked import unpack
 from mlpack.errors import CheckFailedError, InputError, OutsideError
 from mlpack.files import sha256
 from mlpack.packagers.wheel import WheelPackager
 
 WHY = "the labels were wrong before"
-
-
-@pytest.fixture
-def project(tmp_path):
-    return project_in(tmp_path / "project")
-
-
-@pytest.fixture
-def console():
-    return Console(io.StringIO(), io.StringIO())
 
 
 def said(console):

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import pytest
-from memory_target import GOOD, Target, build, project_in
+from memory_target import GOOD, Target, build
 
 from mlpack.cli import versions
-from mlpack.cli.console import Console
 from mlpack.errors import InputError
 from mlpack.files import sha256
 from mlpack.packagers.wheel import WheelPackager
 from mlpack.packagers.zip import ZipPackager
-
-
-@pytest.fixture
-def project(tmp_path):
-    return project_in(tmp_path / "project")
-
-
-@pytest.fixture
-def console():
-    return Console(io.StringIO(), io.StringIO())
 
 
 def test_of_several_artifacts_the_one_with_the_lock_is_taken(project, tmp_path):

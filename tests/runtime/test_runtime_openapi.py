@@ -8,8 +8,7 @@ from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mlpack.runtime.contract import Column, Output, Signature
-from mlpack.runtime.kinds import label_key
+from mlpack.runtime.contract import Column, Output, Signature, label_key
 from mlpack.runtime.openapi import document, example
 from mlpack.runtime.predictions import Answers
 from mlpack.runtime.schema import Constraint, Schema

@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..contract import Category, Column, Signature
-from ..kinds import label_key
+from ..contract import Category, Column, Signature, label_key
 from ..malformed import MalformedError
 from ..model import Model
 from ..predictions import Predictions, Refusal, label_names, shown
