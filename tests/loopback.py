@@ -1,11 +1,13 @@
-"""A scripted server on loopback, for tests of what asks other servers."""
+"""Scripted servers on loopback, for tests of what asks other servers, and their certificates."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @contextmanager
@@ -17,3 +19,16 @@ def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
+
+
+def certificate(folder: Path, name: str) -> tuple[str, str]:
+    """A private authority's certificate for a name, ``DNS:host`` or ``IP:address``, and its key."""
+    made, key = folder / "ca.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=tests", "-addext", f"subjectAltName={name}", "-keyout", key, "-out", made,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return str(made), str(key)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from subprocess import CompletedProcess
 
 import pytest
 import scripted_cluster
 from kubernetes.client import Configuration
+from loopback import certificate
 from websocket import WebSocketBadStatusException, WebSocketException
 
 from mlpack.errors import OutsideError
@@ -84,17 +84,7 @@ def test_a_server_that_chose_no_protocol_is_not_understood_by_chance(api):
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     """A private authority's certificate for a name that is not this machine's, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "ca.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=tests", "-addext", "subjectAltName=DNS:cluster.example",
-            "-keyout", key, "-out", certificate,
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return str(certificate), str(key)
+    return certificate(tmp_path_factory.mktemp("tls"), "DNS:cluster.example")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 import ssl
-import subprocess
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from images import SLIM, image_of
+from loopback import certificate
 from scripted_registry import Failure, serve
 
 from mlpack.errors import InputError, OutsideError
@@ -393,19 +394,10 @@ def test_a_manifest_that_is_none(cache, data):
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     """A private authority's certificate for this machine, and a server that has it."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "ca.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=tests", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", key, "-out", certificate,
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    made, key = certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return certificate, context
+    context.load_cert_chain(made, key)
+    return Path(made), context
 
 
 def test_a_private_authority_is_trusted_only_when_it_is_named(image, authority):
