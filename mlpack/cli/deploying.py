@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from mlpack import config, records
-from mlpack.cli import gating, wiring
+from mlpack.cli import gating
 from mlpack.cli.console import Console
+from mlpack.cli.targets import target as target_of
 from mlpack.gate import limits as gate_limits
 from mlpack.operating import Happened, Status
-from mlpack.ports import Deployment, Target
+from mlpack.ports import Deployment
 from mlpack.project import Project
 from mlpack.usecases import deploy as deploy_use_case
 from mlpack.usecases import operate
-
-
-def _target(project: Project, environment: str) -> Target:
-    return wiring.target(wiring.deploy_settings(project, environment))
 
 
 def deploy(
@@ -31,7 +28,7 @@ def deploy(
     force: str = "",
 ) -> Deployment | deploy_use_case.Plan:
     """See the command ``deploy``."""
-    target = _target(project, environment)
+    target = target_of(project, environment)
     built = records.read_build(project.dist_dir)
     if share:
         operate.running(target, "canary")
@@ -44,40 +41,40 @@ def deploy(
 
 def render(project: Project, environment: str, into: Path) -> Sequence[Path]:
     """See the option ``--render`` of ``deploy``."""
-    target = _target(project, environment)
+    target = target_of(project, environment)
     return operate.render(records.read_build(project.dist_dir), target, into)
 
 
 def policy(project: Project, environment: str) -> Mapping[str, Any]:
     """See the option ``--iam`` of the command ``deploy``; nothing is asked of the target."""
-    return operate.policy(_target(project, environment))
+    return operate.policy(target_of(project, environment))
 
 
 def status(project: Project, environment: str) -> Status:
     """See the command ``status``."""
-    return operate.status(_target(project, environment))
+    return operate.status(target_of(project, environment, looking=True))
 
 
 def history(project: Project, environment: str) -> Sequence[Happened]:
     """See the command ``history``."""
-    return operate.history(_target(project, environment))
+    return operate.history(target_of(project, environment, looking=True))
 
 
 def logs(project: Project, environment: str, lines: int, *, follow: bool) -> Iterator[str]:
     """See the command ``logs``."""
-    return operate.logs(_target(project, environment), lines, follow=follow)
+    return operate.logs(target_of(project, environment, looking=True), lines, follow=follow)
 
 
 def rollback(project: Project, console: Console, *, environment: str, to: int | None) -> Status:
     """See the command ``rollback``."""
-    return operate.rollback(_target(project, environment), to, console)
+    return operate.rollback(target_of(project, environment), to, console)
 
 
 def promote(project: Project, console: Console, *, environment: str) -> Status:
     """See the command ``promote``."""
-    return operate.promote(_target(project, environment), console)
+    return operate.promote(target_of(project, environment), console)
 
 
 def remove(project: Project, console: Console, *, environment: str) -> None:
     """See the command ``remove``."""
-    operate.remove(_target(project, environment), console)
+    operate.remove(target_of(project, environment, looking=True), console)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpack.cli import versions, wiring
+from mlpack.cli import versions
 from mlpack.cli.console import Console
+from mlpack.cli.targets import target as target_of
 from mlpack.project import Project
 from mlpack.usecases import pull as pull_use_case
 
@@ -20,7 +21,7 @@ def pull(
 ) -> pull_use_case.Pulled:
     """See the command ``pull``."""
     return pull_use_case.pull(
-        wiring.target(wiring.deploy_settings(project, environment)),
+        target_of(project, environment, looking=True),
         release,
         output or project.cache_dir / "pulled" / environment,
         environments=versions.environments(),

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from mlpack import files, records
-from mlpack.cli import identities, wiring
+from mlpack.cli import identities, targets, wiring
 from mlpack.cli.console import Console
 from mlpack.cli.identities import NOBODY, Keyless
 from mlpack.errors import InputError
@@ -150,8 +150,8 @@ def _password(*, new: bool = False) -> bytes:
 def _place(project: Project, environment: str | None) -> Place | None:
     if environment is None:
         return None
-    settings = wiring.deploy_settings(project, environment)
-    if settings["target"] not in wiring.PUSHING:
+    settings = targets.deploy_settings(project, environment)
+    if settings["target"] not in targets.PUSHING:
         raise InputError(
             f"images are signed in a registry; {environment} has the target {settings['target']}",
             where=f"config/{environment}.toml",

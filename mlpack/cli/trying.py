@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from mlpack import config, records
-from mlpack.cli import versions, wiring
+from mlpack.cli import versions
 from mlpack.cli.console import Console
+from mlpack.cli.targets import target as target_of
 from mlpack.delivery.clock import Clock
 from mlpack.files import scratch
 from mlpack.gate import limits as gate_limits
@@ -24,7 +25,7 @@ def canary(project: Project, console: Console, *, environment: str, minutes: flo
     """See the command ``promote``."""
     with scratch(project.cache_dir, "trial") as folder:
         watch = Watch(
-            target=wiring.target(wiring.deploy_settings(project, environment)),
+            target=target_of(project, environment),
             limits=_limits(project, environment),
             clock=Clock(),
             environ=os.environ,
@@ -46,7 +47,7 @@ def shadow(
     built = records.read_build(project.dist_dir)
     limits = _limits(project, environment)
     versions.check_page(html)
-    target = wiring.target(wiring.deploy_settings(project, environment))
+    target = target_of(project, environment, looking=True)
     operate.running(target, "samples")
     with scratch(project.cache_dir, "shadow") as folder:
         report = shadow_use_case(

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpack import config, records
-from mlpack.cli import wiring
 from mlpack.cli.console import Console
+from mlpack.cli.targets import target as target_of
 from mlpack.delivery.environment import FOLDER, Environments
 from mlpack.delivery.unpacked import found, unpack
 from mlpack.errors import InputError
@@ -41,7 +41,7 @@ def named(project: Project, text: str, folder: Path, console: Console) -> Versio
     if expanded(str(path / BUILD_FILE)) is not None:
         return of_build(records.read_build(path.expanduser()), folder)
     if text in config.environments(project.config_dir):
-        target = wiring.target(wiring.deploy_settings(project, text))
+        target = target_of(project, text, looking=True)
         return running(target, text, folder, console)
     raise InputError(
         f"{text!r} is no artifact, no folder with {BUILD_FILE} and no environment",

@@ -1,4 +1,4 @@
-"""Puts the real parts together: resolvers, engines, packagers, targets. Nothing loads unasked."""
+"""Puts the real parts together: resolvers, engines, packagers. Nothing loads unasked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-from mlpack import config, docker_host, times
+from mlpack import docker_host, times
 from mlpack import lock as locks
 from mlpack.bundle import UserPackage
 from mlpack.config import did_you_mean
@@ -20,7 +20,7 @@ from mlpack.errors import InputError
 from mlpack.lock import Lock, Pin
 from mlpack.oci.machine import PLATFORMS
 from mlpack.plugins import load
-from mlpack.ports import Engine, Packager, Reporter, Resolver, Target
+from mlpack.ports import Engine, Packager, Reporter, Resolver
 from mlpack.process import run
 from mlpack.project import Project
 from mlpack.runtime import contract
@@ -28,39 +28,6 @@ from mlpack.runtime.schema import Schema
 from mlpack.usecases import lock as lock_use_case
 
 DISTRIBUTION = "mlpack-builder"
-
-TARGETS = {
-    "aws-ecs": "mlpack.targets.aws_ecs:make",
-    "aws-lambda": "mlpack.targets.aws_lambda:make",
-    "azure-container-apps": "mlpack.targets.azure_container_apps:make",
-    "cloud-run": "mlpack.targets.cloud_run:make",
-    "docker": "mlpack.targets.docker:make",
-    "fly": "mlpack.targets.fly:make",
-    "index": "mlpack.targets.index:make",
-    "kubernetes": "mlpack.targets.kubernetes:make",
-    "registry": "mlpack.targets.registry:make",
-    "s3": "mlpack.targets.s3:make",
-    "sagemaker": "mlpack.targets.sagemaker:make",
-}
-
-
-SERVICES = (
-    "aws-ecs",
-    "aws-lambda",
-    "azure-container-apps",
-    "cloud-run",
-    "docker",
-    "fly",
-    "kubernetes",
-    "sagemaker",
-)
-"""Targets at which a model runs, under a name of its own."""
-
-PUSHING = ("azure-container-apps", "cloud-run", "fly", "kubernetes", "registry")
-"""Targets whose image lies in the registry that ``repository`` names, where it can be signed."""
-
-SECRETS = ("password", "token")
-"""Keys of ``[deploy]`` whose values are references, never the secret itself."""
 
 
 def python_minor() -> str:
@@ -343,53 +310,3 @@ def chosen_platforms(asked: tuple[str, ...], lock: Lock) -> tuple[str, ...]:
 def default_base(lock: Lock) -> str:
     """The official slim Python image of the lock's minor version."""
     return f"docker.io/library/python:{lock.python}-slim"
-
-
-def _table(value: object) -> TypeGuard[Mapping[str, object]]:
-    return isinstance(value, Mapping)
-
-
-def deploy_settings(project: Project, environment: str) -> dict[str, Any]:
-    """``[deploy]`` of an environment's configuration, its references looked up."""
-    settings = config.load(project.config_dir, environment).get("deploy")
-    where = f"config/{environment}.toml"
-    wrong = None if settings is None or _table(settings) else "[deploy]: it is no table"
-    kind = settings.get("target") if _table(settings) else None
-    if not isinstance(kind, str | None):
-        wrong = "[deploy] target: it is no text"
-    if wrong:
-        raise InputError(wrong, where=where, hint='[deploy]\ntarget = "docker"')
-    if not _table(settings) or kind is None:
-        raise InputError(
-            f"nothing says where {environment} is deployed to",
-            where=where,
-            hint='Add: [deploy]\n  target = "registry"\n  repository = "registry.example/team/'
-            f'{project.name}"',
-        )
-    secrets = settings.get("secrets")
-    told = {f"secrets.{key}": text for key, text in secrets.items()} if _table(secrets) else {}
-    for key, value in {**{key: settings.get(key) for key in SECRETS}, **told}.items():
-        if isinstance(value, str) and "${" not in value:
-            raise InputError(
-                f"{key} stands in the file itself, where everybody reads it",
-                where=where,
-                hint=f'{key} = "${{env:{key.rpartition(".")[2].upper()}}}"',
-            )
-    resolved = config.resolve(dict(settings), os.environ, project.root)
-    if resolved["target"] in SERVICES:
-        name = re.sub(r"[^a-z0-9]+", "-", f"{project.name}-{environment}".lower()).strip("-")
-        return {"service": name, **resolved}
-    return dict(resolved)
-
-
-def target(settings: Mapping[str, Any]) -> Target:
-    """The target that ``[deploy]`` names."""
-    kind = str(settings["target"])
-    if kind not in TARGETS:
-        raise InputError(
-            f"there is no target {kind!r}; there are {', '.join(sorted(TARGETS))}",
-            where="[deploy]",
-            hint=did_you_mean(kind, TARGETS),
-        )
-    made: Target = load(TARGETS[kind])(settings, os.environ)
-    return made

@@ -25,7 +25,7 @@ from mlpack.bundle import Artifact
 from mlpack.cli import wiring
 from mlpack.cli.app import app
 from mlpack.cli.entry import main
-from mlpack.cli.wiring import TARGETS
+from mlpack.cli.targets import TARGETS
 from mlpack.errors import InputError
 from mlpack.files import sha256, write
 from mlpack.oci.cache import Cache

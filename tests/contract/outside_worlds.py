@@ -27,7 +27,7 @@ from bundling import Remembering, make_project, onnx_bundle
 from worlds import World
 
 from mlpack import simple_index
-from mlpack.cli.wiring import TARGETS
+from mlpack.cli.targets import TARGETS
 from mlpack.delivery.pushing import Pusher
 from mlpack.delivery.rendered import Outside, RenderedTarget
 from mlpack.oci.cache import Cache

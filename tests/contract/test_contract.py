@@ -12,7 +12,7 @@ from bundling import Remembering
 from hosts import BrokenError
 from worlds import EndedError
 
-from mlpack.cli.wiring import TARGETS
+from mlpack.cli.targets import TARGETS
 from mlpack.errors import OutsideError
 
 OLDEST, OLD, NEW = "0.9.0", "1.0.0", "1.1.0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpack.cli.wiring import SERVICES, TARGETS
+from mlpack.cli.targets import SERVICES, TARGETS
 from mlpack.config import parse_toml, resolve
 from mlpack.errors import InputError
 from mlpack.plugins import load

@@ -16,7 +16,7 @@ from images import SLIM, image_of
 from scripted_registry import serve
 
 from mlpack.bundle import Artifact
-from mlpack.cli.wiring import TARGETS
+from mlpack.cli.targets import TARGETS
 from mlpack.config import parse_toml
 from mlpack.delivery.rendered import as_yaml
 from mlpack.delivery.unpacked import found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlpack.cli.app import app
-from mlpack.cli.wiring import SERVICES, TARGETS
+from mlpack.cli.targets import SERVICES, TARGETS
 from mlpack.errors import InputError
 from mlpack.plugins import load
 from mlpack.usecases import operate
