@@ -71,9 +71,9 @@ def labels(right: Sequence[Any], signature: Signature, source: str) -> tuple[Any
     if not signature.labels or signature.groups:
         return tuple(right)
     texts = {str(each): each for each in signature.labels}
-    numbers = {float(each): each for each in signature.labels if _number(each)}
+    numbers = {float(each): each for each in signature.labels if number(each)}
     found = [
-        numbers.get(each, each) if _number(each) else texts.get(str(each), each) for each in right
+        numbers.get(each, each) if number(each) else texts.get(str(each), each) for each in right
     ]
     if not any(str(each) in texts for each in found):
         told = ", ".join(list(texts)[:10])
@@ -99,5 +99,6 @@ def _numbers(right: Sequence[Any], source: str) -> tuple[Any, ...]:
     return tuple(right)
 
 
-def _number(value: Any) -> bool:  # noqa: ANN401 - JSON
+def number(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Whether a value is a number of JSON's: true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mlpack.gate.answers import Answers
+from mlpack.gate.cells import number
 from mlpack.gate.values import Drift
 from mlpack.runtime.contract import Column
 from mlpack.training.spread import edges
@@ -63,7 +64,7 @@ def of_column(column: Column, values: Sequence[Any]) -> Drift | None:
         before = np.array([*spread.shares, 0.0]) * spread.rows
         bins = (*names, OTHERS, MISSING)
     else:
-        numbers = np.array([float(each) for each in values if _number(each)], dtype=np.float64)
+        numbers = np.array([float(each) for each in values if number(each)], dtype=np.float64)
         others = len(values) - gone - len(numbers)  # texts, where training saw numbers
         after = np.bincount(
             np.searchsorted(np.array(spread.edges), numbers), minlength=len(spread.shares)
@@ -83,7 +84,7 @@ def of_samples(name: str, before: Sequence[Any], after: Sequence[Any]) -> Drift 
         return None
     sides = [[each for each in side if each is not None] for side in (before, after)]
     gone = [len(side) - len(there) for side, there in zip((before, after), sides, strict=True)]
-    if all(_number(each) for side in sides for each in side) and min(map(len, sides)) >= FEWEST:
+    if all(number(each) for side in sides for each in side) and min(map(len, sides)) >= FEWEST:
         one, two = (np.array(side, dtype=np.float64) for side in sides)
         bounds = edges(one)
         if len(bounds):
@@ -155,16 +156,12 @@ def _told(label: Any) -> str:  # noqa: ANN401 - JSON
 
 def _same(value: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
     """Equal for what is the same: 8 and 8.0, which JSON does not tell apart; not for 1 and true."""
-    return ("number" if _number(value) else type(value).__name__, value)
+    return ("number" if number(value) else type(value).__name__, value)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - JSON
     """What a value is called, the same for 8 and 8.0."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-def _number(value: Any) -> bool:  # noqa: ANN401 - JSON
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _drift(name: str, counted: _Counted) -> Drift:
