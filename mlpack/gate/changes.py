@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mlpack.gate.answers import Answers
+from mlpack.gate.cells import number
 from mlpack.gate.rows import Rows
 from mlpack.gate.values import Changed, Example, Slice
 
@@ -146,7 +147,7 @@ def groups(values: Sequence[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
     if missing.any():
         found.append(("missing", missing))
     present = series[~missing]
-    numeric = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in present)
+    numeric = all(map(number, present))
     if numeric and present.nunique() > _GROUPS:
         numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
         bounds = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
