@@ -52,6 +52,12 @@ def test_a_silence_ends_it(api):
         asked(api, Bounds(100, silent=0.05))
 
 
+def test_a_silence_is_not_waited_for_longer_than_the_whole_may_take(api):
+    api.manner = "silent"
+    with pytest.raises(OutsideError, match=r"took longer than 0\.05 s"):
+        asked(api, Bounds(100, silent=5, whole=0.05))
+
+
 def test_so_does_an_answer_that_never_ends(api):
     api.manner = "endless"
     with pytest.raises(OutsideError, match=r"took longer than 0\.2 s"):
