@@ -62,9 +62,12 @@ def test_an_answer_with_another_number_of_rows_is_none():
 
 
 def test_a_request_of_which_a_part_is_no_row_is_left():
-    for odd in (b'[{\\"size\\": 3.0}, 3]', b"[3, 3]", b"3"):
+    two = b'{\\"value\\": 2.0}, {\\"value\\": 2.0}'
+    for odd in (b'[{\\"size\\": 3.0}, 3]', b"[3, 3]"):
         wrong = sample(9, 1.0, 2.0).replace(b'[{\\"size\\": 1.0}]', odd)
+        wrong = wrong.replace(b'{\\"value\\": 2.0}', two)
         assert odd in wrong
+        assert two in wrong
         copies = Copies()
         assert copies.take(wrong, doubled) == 0
         assert copies.rows == []
