@@ -34,6 +34,7 @@ class Memory:
     under_way: int = 0
     awake: bool = True
     deaf: bool = False
+    network: bool = False
 
 
 class FakeHost:
@@ -123,6 +124,7 @@ class FakeHost:
         def do():
             if release.image not in self.memory.images:
                 raise OutsideError("no such image")
+            self.memory.network = True
             for index in range(1, release.replicas + 1):
                 self.memory.containers[release.number, index] = (release, True)
 
@@ -210,14 +212,17 @@ class FakeHost:
     def bare(self):
         def do():
             memory = self.memory
-            return not (memory.traffic or memory.containers or memory.events or memory.lock)
+            there = memory.traffic, memory.containers, memory.events, memory.lock, memory.network
+            return not any(there)
 
         return self._call("bare", do)
 
     def erase(self):
         def do():
             self.memory.traffic = self.memory.heard = None
-            self.memory.events = []
+            self.memory.events, self.memory.under_way = [], 0
+            if not self.memory.containers:
+                self.memory.network = False
 
         return self._call("erase", do)
 

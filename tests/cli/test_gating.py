@@ -24,8 +24,8 @@ def said(console):
     return console._err.getvalue()
 
 
-def gate(project, console, target, built, force=""):
-    return gating.gate(project, console, target, built, environment="production", force=force)
+def gate(project, console, target, built, force="", environment="production"):
+    return gating.gate(project, console, target, built, environment=environment, force=force)
 
 
 def page(project):
@@ -118,6 +118,10 @@ def test_the_environments_own_limits_are_those_that_count(project, console):
     built = build(project, POOR)
     assert gate(project, console, Target(bundle("1.2.0")), built) == ""
     (project.config_dir / "production.toml").write_text("[gate]\nrows = 0.2\n")
+    (project.config_dir / "staging.toml").write_text("")
+    target = Target(bundle("1.2.0"))
+    assert gate(project, console, target, built, environment="staging") == ""
+    assert (project.dist_dir / "gate-staging.html").is_file()
     with pytest.raises(CheckFailedError):
         gate(project, console, Target(bundle("1.2.0")), built)
 

@@ -10,6 +10,7 @@ from memory_target import GOOD, Target, build
 from mlpack.cli import versions
 from mlpack.errors import InputError
 from mlpack.files import sha256
+from mlpack.operating import Fetched
 from mlpack.packagers.wheel import WheelPackager
 from mlpack.packagers.zip import ZipPackager
 
@@ -44,5 +45,7 @@ def test_what_runs_is_named_with_its_environment_and_release(project, console, t
         "production, memory, release 7",
         "1.3.0",
     )
+    there = Fetched(tmp_path, "1.3.0", 0)
+    assert versions.told(Target(GOOD), there) == "memory"  # it has no numbers
     with pytest.raises(InputError, match="nothing is deployed in production"):
         versions.running(Target(None), "production", tmp_path / "b", console)

@@ -60,7 +60,7 @@ class AmazonWorld(World):
         config: ``[deploy]``.
         other: of it, in another deploy.
         assemble: makes the target.
-        there: what there is of a service; is given what makes clients, and its name.
+        listed: what there is of a service; is given what makes clients, and its name.
         images: the registry.
     """
 
@@ -68,7 +68,7 @@ class AmazonWorld(World):
     config: dict[str, Any] = field(default_factory=dict)
     other: dict[str, Any] = field(default_factory=dict)
     assemble: Callable[..., Target] | None = None
-    there: Callable[[Callable[[str], Any], str], Any] | None = None
+    listed: Callable[[Callable[[str], Any], str], Any] | None = None
     images: Any = None
 
     def target(self) -> Target:
@@ -96,10 +96,13 @@ class AmazonWorld(World):
     def otherwise(self) -> None:
         self.config |= self.other
 
+    def there(self) -> Any:
+        assert self.listed is not None
+        return self.listed(self.aws.client, self.config["service"])
+
     def shape(self) -> Any:
-        assert self.there is not None
         pushed = [{name for _, name in kind} for kind in (self.images.manifests, self.images.blobs)]
-        return self.there(self.aws.client, self.config["service"]), pushed
+        return self.there(), pushed
 
 
 @cache
@@ -112,12 +115,12 @@ def _endpoint() -> str:
 
 @contextlib.contextmanager
 def _world(
-    folder: Path, assemble: Callable[..., Target], there: Callable[..., Any], **config: Any
+    folder: Path, assemble: Callable[..., Target], listed: Callable[..., Any], **config: Any
 ) -> Iterator[AmazonWorld]:
     with serve(auth="basic", user="AWS", password=TOKEN) as registry:
         aws, given = Breaking(_endpoint(), registry.host), aws_world.given(**config)
         world = AmazonWorld(
-            folder, aws=aws, config=given, assemble=assemble, there=there, images=registry
+            folder, aws=aws, config=given, assemble=assemble, listed=listed, images=registry
         )
         aws.outer = world
         yield world
@@ -131,14 +134,19 @@ def _revisions(client: Callable[[str], Any], service: str) -> Any:
     found = client("ecs").list_task_definitions(familyPrefix=service)["taskDefinitionArns"]
     services = client("ecs").describe_services(services=[service])["services"]
     running = [
-        (each["taskDefinition"].rpartition(":")[2], each["desiredCount"]) for each in services
+        (each["taskDefinition"].rpartition(":")[2], each["desiredCount"])
+        for each in services
+        if each["status"] != "INACTIVE"  # ECS tells of what was deleted, too
     ]
     return [arn.rpartition(":")[2] for arn in found], running
 
 
 def _versions(client: Callable[[str], Any], service: str) -> Any:
-    """The versions, what the alias says, and who may call it."""
+    """The versions, what the alias says, and who may call it; None without a function."""
     name, asked = {"FunctionName": service}, client("lambda")
+    pages = asked.get_paginator("list_functions").paginate()
+    if service not in {each["FunctionName"] for page in pages for each in page["Functions"]}:
+        return None
     found = asked.list_versions_by_function(**name)["Versions"]
     alias = asked.get_alias(**name, Name="live")
     url = asked.get_function_url_config(**name)["AuthType"]
@@ -146,7 +154,7 @@ def _versions(client: Callable[[str], Any], service: str) -> Any:
 
 
 def _configurations(client: Callable[[str], Any], service: str) -> Any:
-    """How many configurations; each has its model, though not each number was used."""
+    """The endpoint, and how many configurations; each has its model, if not each number."""
     found = []
     for operation, key, name in (
         ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
@@ -156,7 +164,9 @@ def _configurations(client: Callable[[str], Any], service: str) -> Any:
         names = [each[name] for page in pages for each in page[key]]
         found.append({each for each in names if each.rpartition("-")[0] == service})
     configurations, models = found
-    return len(configurations), models == configurations
+    endpoints = client("sagemaker").list_endpoints(NameContains=service)["Endpoints"]
+    names = [each["EndpointName"] for each in endpoints if each["EndpointName"] == service]
+    return names, len(configurations), models == configurations
 
 
 @contextlib.contextmanager

@@ -229,7 +229,7 @@ def test_a_way_back_that_is_broken_off_anywhere_can_be_gone_again(make):
 
 def test_nothing_is_left_of_what_is_removed(make):
     world = make()
-    before = world.state()
+    before = world.there()
     target = world.target()
     if "remove" not in target.verbs:
         return
@@ -237,7 +237,7 @@ def test_nothing_is_left_of_what_is_removed(make):
     world.target().remove(Remembering())
     assert world.running() is None
     assert world.target().status().releases == ()
-    assert type(world.state()) is type(before)
+    assert world.there() == before
     world.target().apply(world.built(NEW), Remembering())
     assert world.running() == NEW
 

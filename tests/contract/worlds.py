@@ -84,6 +84,10 @@ class World:
         """The same without times and numbers, to be compared with another world's."""
         return self.state()
 
+    def there(self) -> Any:
+        """All that is there of the service, without what stays when it is removed: images."""
+        return self.state()
+
     def otherwise(self) -> None:
         """From now on the target is configured otherwise, where that takes other calls."""
 
@@ -189,6 +193,9 @@ class DockerWorld(World):
 
     def state(self) -> Any:
         return copy.deepcopy(self.memory)
+
+    def there(self) -> Any:
+        return replace(self.state(), images=set())
 
     def shape(self) -> Any:
         there = sorted(
@@ -326,6 +333,9 @@ class ClusterWorld(World):
 
     def state(self) -> Any:
         return copy.deepcopy(self.api.objects)
+
+    def there(self) -> Any:
+        return self.api.names()
 
     def shape(self) -> Any:
         pods = [each for (kind, _), each in self.api.objects.items() if kind == "pods"]

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from mlpack.delivery.sampled import reading, whole
+from mlpack.delivery.sampled import check, reading, space, whole
+from mlpack.errors import InputError
+from mlpack.runtime.settings import Settings
 
 
 def read(path, most):
@@ -42,3 +44,40 @@ def test_where_nothing_was_sampled_nothing_comes(tmp_path):
 )
 def test_a_line_that_is_just_being_written_is_left_out(said, kept):
     assert whole(said) == kept
+
+
+@pytest.mark.parametrize("path", ["", "/tmp/samples.jsonl", "/tmp/in/samples.jsonl"])
+def test_samples_may_lie_where_a_container_can_write(path):
+    check({"MLPACK_SAMPLE_FILE": path})
+
+
+@pytest.mark.parametrize(
+    "path", ["/var/samples", "/tmpx/samples", "/tmp", "/tmp/", "/tmp/../samples", "tmp/samples"]
+)
+def test_nowhere_else(path):
+    with pytest.raises(InputError, match="below /tmp alone"):
+        check({"MLPACK_SAMPLE_FILE": path})
+
+
+ON = {"MLPACK_SAMPLE_FILE": "/tmp/samples.jsonl"}
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("env", "room"),
+    [
+        ({}, 0),
+        ({"MLPACK_SAMPLE_MAX_BYTES": "7"}, 0),
+        ({**ON, "MLPACK_SAMPLE_MAX_BYTES": str(3 * MIB)}, 3 * MIB),
+        ({**ON, "MLPACK_SAMPLE_MAX_BYTES": str(3 * MIB + 1)}, 4 * MIB),
+    ],
+)
+def test_they_have_room_in_whole_units(env, room):
+    assert space(env) == room
+
+
+@pytest.mark.parametrize("size", [None, "", "much", "²"])
+def test_without_a_size_they_have_the_room_that_the_server_takes(size):
+    env = ON if size is None else {**ON, "MLPACK_SAMPLE_MAX_BYTES": size}
+    most = Settings().sample_max_bytes
+    assert most <= space(env) < most + MIB

@@ -47,6 +47,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path == "/end":
             os._exit(0)
+        if self.path == "/once" and not pathlib.Path("hung up").exists():
+            pathlib.Path("hung up").touch()
+            self.close_connection = True
+            return
         told = {"argv": sys.argv[1:], "env": dict(os.environ), "cwd": os.getcwd(),
                 "peer": self.client_address[1], "kind": self.headers["Content-Type"],
                 "body": body.decode()}
@@ -135,6 +139,12 @@ def test_requests_share_a_connection_and_one_that_was_closed_is_opened_again(mod
             for path in ("/predict", "/predict", "/close", "/predict")
         ]
     assert peers[0] == peers[1] == peers[2] != peers[3]
+
+
+def test_one_who_hangs_up_without_an_answer_is_asked_again(model):
+    with served(model) as server:
+        assert server.ask("POST", "/once", b"{}").status == 200
+    assert (model.library / "hung up").exists()
 
 
 def test_time_is_that_of_the_request(model):

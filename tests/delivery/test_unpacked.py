@@ -87,6 +87,39 @@ def test_links_and_devices_are_left_out_and_names_stay_inside(tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
+def test_what_is_larger_than_any_model_is_refused_before_it_is_read(tmp_path):
+    member = tarfile.TarInfo("app/lib/model.onnx")
+    member.size = (16 << 30) + 1
+    with (
+        tarfile.open(fileobj=io.BytesIO(member.tobuf()), mode="r:") as tar,
+        pytest.raises(InputError, match="larger than any model"),
+    ):
+        unpack_tar(tar, tmp_path / "root", "a tar")
+    assert not (tmp_path / "root").exists()
+
+
+def test_more_files_than_any_model_has_are_not_looked_at(tmp_path):
+    many = io.BytesIO(tarfile.TarInfo("other").tobuf() * 100_002)
+    with (
+        tarfile.open(fileobj=many, mode="r:") as tar,
+        pytest.raises(InputError, match="more files than any model"),
+    ):
+        unpack_tar(tar, tmp_path / "root", "a tar")
+
+
+def test_bytecode_of_others_is_left_out(tmp_path):
+    image = image_of(tmp_path, in_image(**{"app/lib/churn/evil.pyc": b"x"}))
+    model = unpack_image(image, tmp_path / "model", "an image")
+    assert not list(model.library.rglob("*.pyc"))
+
+
+def test_a_model_in_the_place_of_another_package_is_refused(tmp_path):
+    moved = {path.replace("app/lib/churn/", "app/lib/other/"): b for path, b in in_image().items()}
+    image = image_of(tmp_path, moved)
+    with pytest.raises(InputError, match="'churn' is not its package"):
+        unpack_image(image, tmp_path / "model", "an image")
+
+
 @pytest.mark.parametrize(
     "names",
     [

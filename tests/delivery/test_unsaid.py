@@ -22,6 +22,9 @@ from mlpack.delivery.unsaid import unsaid
         ([("deploy", 1), ("deploy", 2), ("rollback", 1)], 2, 0, "deploy"),
         ([("deploy", 1)], 1, 2, "canary"),
         ([("deploy", 1), ("canary", 2)], 1, 2, ""),
+        ([("deploy", 1), ("canary", 2)], 1, 3, "canary"),
+        ([("deploy", 1), ("deploy", 2)], 1, 2, "canary"),
+        ([("deploy", 1), ("canary", 2)], 0, 0, ""),
         ([("deploy", 1), ("canary", 2)], 2, 0, "promote"),
         ([("deploy", 1), ("canary", 2)], 1, 0, "rollback"),
         ([("deploy", 1), ("canary", 2)], 3, 0, "deploy"),  # it took the place of both

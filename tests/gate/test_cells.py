@@ -29,6 +29,7 @@ NUMBERED = Signature(
         ("zip", {"a": 1}),
         ("zip", ["a"]),
         ("zip", b"00501"),
+        ("zip", bytearray(b"00501")),
         ("age", pd.Timedelta("1D")),
         ("age", 10**400),
     ],
@@ -69,10 +70,11 @@ def test_json_lines_that_never_end_are_no_bug(tmp_path):
 
 def test_a_table_with_gaps_has_whole_numbers_all_the_same(tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_text("zip,age,size,left\n1,30,1,1\n1,,2,0\n1,40,3,\n")
+    path.write_text("zip,age,size,left\n1,30,1.0,1\n1,,2.0,0\n1,40,3.0,\n")
     found = read(path, NUMBERED)
     assert [(type(each), each) for each in found.column("age")] == [(int, 30), (type(None), None)]
     assert [(type(each), each) for each in found.target] == [(int, 1), (int, 0)]
+    assert {type(each) for each in found.column("size")} == {float}
 
 
 def test_labels_of_text_stay_text(tmp_path):
@@ -80,6 +82,31 @@ def test_labels_of_text_stay_text(tmp_path):
     path.write_text("zip,age,size,left\n1,30,1,01\n")
     known = msgspec.structs.replace(NUMBERED, labels=("01", "02"))
     assert read(path, known).target == ("01",)
+    path.write_text("zip,age,size,truth\n1,30,1,01\n")
+    assert read(path, known, "truth").target == ("01",)
+
+
+def test_labels_are_said_as_the_model_does(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = '{"zip": "1", "age": 1, "size": 1, "left": %s}\n'
+    path.write_text("".join(row % left for left in ('"1"', "0.0", '"maybe"')))
+    found = read(path, NUMBERED).target
+    # Of some that the model does not know the others are not refused.
+    assert [(type(each), each) for each in found] == [(int, 1), (int, 0), (str, "maybe")]
+
+
+def test_a_truth_is_no_number(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"zip": "1", "age": 1, "size": 1, "left": 1}')
+    with pytest.raises(InputError, match="in no row one of the labels False, True"):
+        read(path, msgspec.structs.replace(NUMBERED, labels=(False, True)))
+
+
+def test_several_labels_of_a_row_are_left_as_they_are(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"zip": "1", "age": 1, "size": 1, "left": ["a", "b"]}')
+    known = msgspec.structs.replace(NUMBERED, labels=("a", "c", "b"), groups=(2, 1))
+    assert read(path, known).target == (["a", "b"],)
 
 
 def test_a_target_that_is_none_of_the_labels_is_refused(tmp_path):

@@ -58,6 +58,11 @@ def test_whole_numbers_are_the_same_with_and_without_a_point():
         assert of_samples("x", [4, 6, 8] * 20, values).psi == pytest.approx(0)
 
 
+def test_texts_where_training_saw_numbers_are_others():
+    found = of_column(seen([1.0, 2.0, 3.0] * 50), [1.0] * 30 + ["n/a"] * 10)
+    assert dict(zip(found.bins, found.after, strict=True))["others"] == 0.25
+
+
 def test_of_few_values_and_of_unknown_spreads_nothing_is_told():
     assert of_column(seen(["a", "b"] * 50), ["a"] * 29) is None
     assert of_column(seen([f"text {i}" for i in range(100)]), ["a"] * 100) is None
@@ -72,6 +77,12 @@ def test_two_samples_are_tested_with_all_of_their_values():
     other = of_samples("x", one, [each + 1 for each in two])
     assert (other.ks > 0.3, other.p < 1e-10) == (True, True)
     assert of_samples("x", [f"text {i}" for i in range(60)], ["a"] * 60) is None
+    gone = of_samples("x", one, [*one[:350], *[None] * 150])
+    assert (gone.ks < 0.1, gone.p < 1e-10) == (True, True)  # what is missing counts too
+    assert of_samples("x", ["a", "b"] * 50, ["a"] * 29) is None
+    assert of_samples("x", ["a"] * 29, ["a", "b"] * 50) is None
+    few = of_samples("x", [1, 1.5] * 50, [1.0, 1.5] * 5 + [None] * 90)
+    assert (few.ks, few.bins) == (None, ("1", "1.5", "missing"))
     words = of_samples("x", ["a", "b"] * 50, ["a"] * 90 + [None] * 10)
     assert (words.ks, words.bins) == (None, ("a", "b", "missing"))
 
@@ -83,6 +94,10 @@ def test_predictions_of_both_are_compared_on_the_rows_that_both_answered():
     assert (found.bins, found.before, found.after) == (("a", "b"), (0.5, 0.5), (1.0, 0.0))
     numbers = parse([{"value": float(i)} for i in range(100)])
     assert of_answers(numbers, numbers).psi == 0.0
+    # What one of them refused says nothing of the other.
+    refused = parse([{"value": float(i)} if i % 2 else None for i in range(100)])
+    found = of_answers(numbers, refused)
+    assert (found.psi, found.rows_before, found.rows_after) == (0.0, 50, 50)
     assert of_answers(parse([{"value": 1.0}] * 101), one) is None
 
 

@@ -61,6 +61,18 @@ def test_an_answer_with_another_number_of_rows_is_none():
     assert copies.take(wrong, doubled) == 0
 
 
+def test_a_request_of_which_a_part_is_no_row_is_left():
+    two = b'{\\"value\\": 2.0}, {\\"value\\": 2.0}'
+    for odd in (b'[{\\"size\\": 3.0}, 3]', b"[3, 3]"):
+        wrong = sample(9, 1.0, 2.0).replace(b'[{\\"size\\": 1.0}]', odd)
+        wrong = wrong.replace(b'{\\"value\\": 2.0}', two)
+        assert odd in wrong
+        assert two in wrong
+        copies = Copies()
+        assert copies.take(wrong, doubled) == 0
+        assert copies.rows == []
+
+
 def test_who_looks_often_must_be_surer():
     live = Tally(requests=900, failed=9, mean_ms=1.0)
     canary = Tally(requests=100, failed=6, mean_ms=1.0)

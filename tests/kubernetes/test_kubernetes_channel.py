@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
+import threading
+import time
 from subprocess import CompletedProcess
 
 import pytest
@@ -52,6 +56,13 @@ def test_a_silence_ends_it(api):
         asked(api, Bounds(100, silent=0.05))
 
 
+def test_a_silence_is_not_waited_for_longer_than_the_whole_may_take(api):
+    api.manner, began = "silent", time.monotonic()
+    with pytest.raises(OutsideError, match=r"took longer than 0\.05 s"):
+        asked(api, Bounds(100, silent=5, whole=0.05))
+    assert time.monotonic() - began < 2
+
+
 def test_so_does_an_answer_that_never_ends(api):
     api.manner = "endless"
     with pytest.raises(OutsideError, match=r"took longer than 0\.2 s"):
@@ -79,6 +90,57 @@ def test_a_server_that_chose_no_protocol_is_not_understood_by_chance(api):
     api.manner = "old"
     with pytest.raises(WebSocketException, match="Invalid WebSocket Header"):
         asked(api)
+
+
+def test_the_address_may_end_with_a_slash(api):
+    assert asked(api, host=f"{api.host}/") == b""
+
+
+def test_of_what_a_failed_command_said_the_last_words_are_kept(api):
+    api.machine = lambda *_: CompletedProcess([], 1, b"", b"a" * 200_000 + b" the end")
+    with pytest.raises(OutsideError, match="the command failed") as caught:
+        asked(api)
+    assert len(caught.value.hint) == 1 << 16
+    assert caught.value.hint.endswith("a the end")
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """An address that says one thing to the first who asks; that, and what was asked first."""
+    told = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def once():
+            near, _ = server.accept()
+            with near:
+                told.append(near.recv(1 << 16).split(b"\r\n")[0])
+                near.sendall(answer)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", told
+        thread.join()
+
+
+def test_a_login_is_sent_nowhere_else(api):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        there = f"ws://127.0.0.1:{other.getsockname()[1]}/"
+        answer = f"HTTP/1.1 302 Found\r\nLocation: {there}\r\n\r\n".encode()
+        with answering(answer) as (host, told), pytest.raises(WebSocketException):
+            asked(api, Bounds(100, silent=0.5), host=host)
+        assert told[0].startswith(f"GET {PATH}/one/exec?".encode())
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+def test_it_goes_through_the_proxy_that_the_kubeconfig_names(api):
+    with (
+        answering(b"HTTP/1.1 403 Not today\r\n\r\n") as (proxy, told),
+        pytest.raises(WebSocketException, match="403"),
+    ):
+        asked(api, host="http://cluster.example:6443", proxy=proxy)
+    assert told == [b"CONNECT cluster.example:6443 HTTP/1.1"]
 
 
 @pytest.fixture(scope="module")

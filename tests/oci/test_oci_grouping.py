@@ -76,10 +76,21 @@ def test_wheels_that_place_other_bytes_at_one_path_clash_wherever_they_say_it(tm
 
 
 def test_the_same_bytes_at_one_path_are_no_clash(tmp_path):
-    files = {"shared/__init__.py": "", "x-1.0.data/scripts/tool": "1"}
+    files = {"shared/": "", "shared/__init__.py": "", "x-1.0.data/scripts/tool": "1"}
     one = packed(tmp_path, "one", **files)
     two = packed(tmp_path, "two", **{**files, "x-1.0.data/scripts/tool": "2"})
     refuse_clashes([one, two])
+
+
+def test_data_beside_the_library_clash_with_each_other_alone(tmp_path):
+    one = packed(tmp_path, "one", **{"share/x.txt": "1", "one-1.0.data/headers/x.h": "1"})
+    two = packed(
+        tmp_path, "two", **{"two-1.0.data/data/share/x.txt": "2", "two-1.0.data/headers/x.h": "2"}
+    )
+    three = packed(tmp_path, "three", **{"three-1.0.data/data/share/x.txt": "3"})
+    refuse_clashes([one, two])
+    with pytest.raises(InputError, match=r"both install app/share/x\.txt"):
+        refuse_clashes([two, three])
 
 
 def test_a_damaged_wheel_is_named(tmp_path):

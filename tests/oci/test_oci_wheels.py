@@ -73,6 +73,16 @@ def test_of_many_each_process_is_given_a_share(cache, monkeypatch):
     assert sorted(names) == [f"p{number}" for number in range(10)]
 
 
+def test_of_very_many_there_are_no_more_processes_than_an_index_should_be_asked_by(
+    cache, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    made = [wheel(f"p{number}") for number in range(40)]
+    pip = Pip(*made)
+    assert fetch([pin(each) for each in made], AMD64, cache, pip).downloaded == 40
+    assert sorted(text.count("==") for text in pip.asked) == [10] * 4
+
+
 def test_of_many_one_that_fails_is_told_and_nothing_is_kept(cache, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     made = [wheel(f"p{number}") for number in range(9)]

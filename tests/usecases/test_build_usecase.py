@@ -56,6 +56,7 @@ class World:
     no_base: OutsideError | None = None
     failing: str = ""
     unprepared: Exception | None = None
+    prepared: list = field(default_factory=list)
     error: dict = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
@@ -120,6 +121,7 @@ class World:
         return b"{}\n"
 
     def prepare(self, kinds):
+        self.prepared.append(tuple(kinds))
         if self.unprepared is not None:
             raise self.unprepared
 
@@ -212,6 +214,12 @@ def test_the_record_names_the_reference_rows_of_the_training(project, tmp_path):
     project = replace(project, reference=rows)
     assert build(project, World()).built.reference == sha256(b"rows")
     assert outcome.last(project.root).built.reference == sha256(b"rows")
+
+
+def test_what_is_built_is_prepared_for(project):
+    world = World()
+    build(project, world, kinds=("wheel",))
+    assert world.prepared == [("wheel",)]
 
 
 def test_what_cannot_be_prepared_is_told_where_it_is_needed(project):

@@ -79,7 +79,7 @@ def test_every_verb_that_it_names_is_there(target):
     assert target.kind in SERVICES or not target.verbs >= ALL
 
 
-@pytest.mark.parametrize("verb", sorted(ALL))
+@pytest.mark.parametrize("verb", sorted(ALL | MORE))
 def test_what_it_does_not_know_is_told(target, verb):
     if verb in target.verbs:
         assert operate.running(target, verb) is target
@@ -93,3 +93,17 @@ def test_what_it_does_not_know_is_told(target, verb):
     commands = {each.name or each.callback.__name__ for each in app.registered_commands}
     typed = hint.removeprefix("What there is: ").removesuffix(".").split(", ")
     assert {each.split()[1] for each in typed} <= commands
+
+
+@pytest.mark.parametrize(
+    ("verb", "ask"),
+    [
+        ("fetch", lambda target: operate.fetch(target, None, None, None)),
+        ("policy", operate.policy),
+        ("render", lambda target: operate.render(None, target, None)),
+    ],
+)
+def test_who_does_not_know_it_is_not_asked(target, verb, ask):
+    if verb not in target.verbs:
+        with pytest.raises(InputError, match=f"has no {verb}"):
+            ask(target)
