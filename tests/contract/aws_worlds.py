@@ -154,7 +154,7 @@ def _versions(client: Callable[[str], Any], service: str) -> Any:
 
 
 def _configurations(client: Callable[[str], Any], service: str) -> Any:
-    """The endpoint, and how many configurations; each has its model, if not each number."""
+    """How many endpoints and configurations; each of these has its model, if not each number."""
     found = []
     for operation, key, name in (
         ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
@@ -165,8 +165,8 @@ def _configurations(client: Callable[[str], Any], service: str) -> Any:
         found.append({each for each in names if each.rpartition("-")[0] == service})
     configurations, models = found
     endpoints = client("sagemaker").list_endpoints(NameContains=service)["Endpoints"]
-    names = [each["EndpointName"] for each in endpoints if each["EndpointName"] == service]
-    return names, len(configurations), models == configurations
+    answering = sum(each["EndpointName"] == service for each in endpoints)
+    return answering, len(configurations), models == configurations
 
 
 @contextlib.contextmanager

@@ -28,7 +28,6 @@ from mlpack.delivery.unsaid import unsaid
         ([("deploy", 1), ("canary", 2)], 2, 0, "promote"),
         ([("deploy", 1), ("canary", 2)], 1, 0, "rollback"),
         ([("deploy", 1), ("canary", 2)], 3, 0, "deploy"),  # it took the place of both
-        ([("deploy", 1), ("canary", 2)], 0, 0, ""),
         ([("deploy", 1), ("canary", 2), ("promote", 2)], 2, 0, ""),
         ([("deploy", 1), ("canary", 2), ("rollback", 1)], 1, 0, ""),
     ],
